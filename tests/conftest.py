@@ -1,13 +1,40 @@
-"""Shared by all tests. A scenario's tests reach their hosts by `--ansible-inventory`."""
+"""Shared by all tests. Those of a scenario reach its hosts by `--ansible-inventory`."""
+
+import os
+import time
+from pathlib import Path
 
 import pytest
 from testinfra.utils.ansible_runner import AnsibleRunner
 
-from tests.support.inventory import read_inventory
+pytest.register_assert_rewrite("tests.support")
+
+from tests.support.inventory import read_inventory  # noqa: E402 - after the line above, to be rewritten
+
+asserted = pytest.StashKey[bool]()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Give Testinfra the inventory with its variables filled in; it would take them as written."""
-    path = config.option.ansible_inventory
-    if path:
-        AnsibleRunner.get_runner(path).inventory = read_inventory(path)
+    """Fill in the inventory's variables for Testinfra, and report to bin/test when it asks for it."""
+    config.stash[asserted] = False
+    inventory = config.option.ansible_inventory
+    if inventory:
+        # It would take the values as they are written, Jinja and all.
+        AnsibleRunner.get_runner(inventory).inventory = read_inventory(inventory)
+    reports = os.environ.get("TANDEM_TEST_REPORTS")
+    if reports:
+        # One file per run of pytest: a scenario may verify more than once.
+        config.option.xmlpath = str(Path(reports) / f"{time.time_ns()}.xml")
+
+
+def pytest_assertion_pass(item: pytest.Item) -> None:
+    """Note that something was asserted."""
+    item.config.stash[asserted] = True
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Refuse a green run that proved nothing: every test skipped, or none with an assertion."""
+    if exitstatus == pytest.ExitCode.OK and not session.config.stash[asserted]:
+        print("\nNo test of this run asserted anything.")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,288 @@
+"""Runs unit tests and linters, then the Molecule scenarios, and sums up. Call it by bin/test."""
+
+import argparse
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / "reports"
+PREFIX = os.environ.get("TANDEM_LAB_PREFIX", "tandem-test")
+# Two scenarios share the machine: each spends half of its time waiting for packages and services.
+WORKERS = 2
+SCENARIO_LIMIT = 40 * 60
+# (distro, engine) of --all beside the default; Debian 12 cannot take MySQL from sid.
+COMBINATIONS = [("trixie", "mariadb"), ("bookworm", "mariadb")]
+NOT_OURS = {".git", ".venv", ".ansible", ".cache", ".lab", "build", "reports"}
+
+ENVIRONMENT = os.environ | {
+    "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+    "ANSIBLE_HOME": f"{ROOT}/.ansible",
+    "ANSIBLE_CONFIG": f"{ROOT}/ansible.cfg",
+    "LC_ALL": "C.UTF-8",
+    "NO_COLOR": "1",
+    "ANSIBLE_NOCOLOR": "1",
+    "MOLECULE_COMMAND_BORDERS": "false",
+    "MOLECULE_REPORT": "false",
+}
+
+
+@dataclass
+class Summary:
+    """What has passed, and what has failed and why."""
+
+    passed: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def say(self, text: str) -> None:
+        """Print a line of progress."""
+        with self.lock:
+            print(f"[{time.monotonic() - self.started:4.0f}s] {text}", flush=True)
+
+    def add(self, name: str, passed: int, failures: list[tuple[str, str]], note: str = "") -> None:
+        """Count the outcome of one step, and print it."""
+        with self.lock:
+            self.passed += passed
+            self.failures += failures
+        counts = [f"{passed} passed"] * bool(passed) + [f"{len(failures)} FAILED"] * bool(failures)
+        self.say(f"{name}: {', '.join(counts)}{note}")
+
+    def close(self) -> int:
+        """Print every cause, then the one closing line."""
+        for name, cause in self.failures:
+            print(f"\n--- FAILED: {name}\n{cause.rstrip()}")
+        print(f"\n{self.passed} passed, {len(self.failures)} failed", flush=True)
+        return 1 if self.failures or not self.passed else 0
+
+
+def tail(lines: list[str], count: int = 40) -> str:
+    """Return the part of a step's output that says why it failed."""
+    for index, line in enumerate(lines):
+        if line.startswith(("fatal: ", "failed: ", "[ERROR]", "ERROR!")):
+            task = max((i for i in range(index) if lines[i].startswith("TASK [")), default=index)
+            return "".join(lines[task : task + count])
+    return "".join(lines[-count:])
+
+
+def read_junit(directory: Path) -> tuple[int, list[tuple[str, str]], int]:
+    """Return the passed, the failed with their causes, and the number of the skipped; each file once."""
+    passed, failures, skipped = 0, [], 0
+    for path in sorted(directory.glob("*.xml")):
+        for case in ElementTree.parse(path).iter("testcase"):  # noqa: S314 - pytest has just written it
+            problems = [*case.findall("failure"), *case.findall("error")]
+            if problems:
+                text = "\n".join(part.text or "" for part in [*problems, *case.findall("system-out")])
+                failures.append((f"{case.get('classname')}::{case.get('name')}", text))
+            elif case.find("skipped") is not None:
+                skipped += 1
+            else:
+                passed += 1
+        path.rename(path.with_suffix(".counted"))
+    return passed, failures, skipped
+
+
+def new_reports(label: str) -> Path:
+    """Return an empty directory for what a step leaves behind."""
+    directory = REPORTS / label
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
+
+
+def add_tests(summary: Summary, name: str, reports: Path, output: list[str], failed: bool) -> None:
+    """Count the tests of a run of pytest; one without a test, or that failed as a whole, is a failure."""
+    passed, failures, skipped = read_junit(reports)
+    failures = [(f"{name}: {test}", cause) for test, cause in failures]
+    if not failures and (failed or not passed):
+        failures.append((name, tail(output) if failed else "No test ran."))
+    summary.add(name, passed, failures, f", {skipped} skipped" * bool(skipped))
+
+
+def shell_scripts() -> Iterator[str]:
+    """Find what shellcheck should read, by the first line where the name does not say it."""
+    for directory, folders, files in os.walk(ROOT):
+        folders[:] = [folder for folder in folders if folder not in NOT_OURS]
+        for path in (Path(directory, name) for name in files):
+            with path.open("rb") as stream:
+                first = stream.readline(64)
+            if path.suffix == ".sh" or re.match(rb"#!.*\b(ba)?sh\b", first):
+                yield str(path.relative_to(ROOT))
+
+
+def run_static(summary: Summary) -> None:
+    """Everything that needs no host."""
+    reports = new_reports("unit")
+    checks = {
+        "unit tests": ["pytest", "-q"],
+        "yamllint": ["yamllint", "--strict", "."],
+        "ansible-lint": ["ansible-lint", "-q"],
+        "ruff check": ["ruff", "check", "--quiet", "."],
+        "ruff format": ["ruff", "format", "--check", "--quiet", "--diff", "."],
+        "shellcheck": ["shellcheck", "--external-sources", *sorted(shell_scripts())],
+    }
+    for name, command in checks.items():
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=ENVIRONMENT | {"TANDEM_TEST_REPORTS": str(reports)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        output, failed = done.stdout.splitlines(keepends=True), done.returncode != 0
+        if name == "unit tests":
+            add_tests(summary, name, reports, output, failed)
+        else:
+            summary.add(name, int(not failed), [(name, "".join(output[:60]))] if failed else [])
+
+
+@dataclass
+class Scenario:
+    """One scenario on one Debian with one engine."""
+
+    name: str
+    distro: str = ""
+    engine: str = ""
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def suffix(self) -> str:
+        """Tells the combinations of --all apart."""
+        return "".join(f"-{part}" for part in (self.distro, self.engine) if part)
+
+    def run(self, summary: Summary) -> None:
+        """`molecule test`, with each of its steps counted."""
+        label = f"{self.name}{self.suffix}"
+        reports = new_reports(label)
+        environment = ENVIRONMENT | {
+            "TANDEM_LAB_PREFIX": f"{PREFIX}{self.suffix}",
+            "TANDEM_TEST_REPORTS": str(reports),
+            "MOLECULE_EPHEMERAL_DIRECTORY": str(reports / "molecule"),
+        }
+        environment |= {"TANDEM_DISTRO": self.distro} if self.distro else {}
+        environment |= {"TANDEM_ENGINE": self.engine} if self.engine else {}
+        self.process = process = subprocess.Popen(
+            ["molecule", "test", "-s", self.name],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        watchdog = threading.Timer(SCENARIO_LIMIT, self.stop)
+        watchdog.start()
+        failed = self.follow(process, summary, label, reports)
+        watchdog.cancel()
+        if process.wait() and not failed:
+            summary.add(label, 0, [(label, tail((reports / "log").read_text().splitlines(keepends=True)))])
+
+    def follow(self, process: subprocess.Popen[str], summary: Summary, label: str, reports: Path) -> bool:
+        """Read the output, and count each step as it ends. Return whether one failed."""
+        output: list[str] = []
+        begin, failed, verified = time.monotonic(), False, False
+        with (reports / "log").open("w") as log:
+            for line in process.stdout or []:
+                log.write(line)
+                output.append(line)
+                event = re.search(r"> (\w+)\] (Executing$|Executed: (?:Successful|Failed))", line)
+                if not event:
+                    continue
+                step, outcome = event.groups()
+                if outcome == "Executing":
+                    output, begin = [], time.monotonic()
+                    continue
+                bad = outcome.endswith("Failed")
+                failed = failed or bad
+                name, seconds = f"{label} {step}", f", {time.monotonic() - begin:.0f} s"
+                if step == "verify":
+                    verified = True
+                    add_tests(summary, name, reports, output, bad)
+                else:
+                    summary.add(name, int(not bad), [(name, tail(output))] if bad else [], seconds)
+        if not failed and not verified:
+            summary.add(label, 0, [(label, f"Nothing was verified; the end of {reports}/log:\n{tail(output)}")])
+            failed = True
+        return failed
+
+    def stop(self) -> None:
+        """End it, with everything that it started."""
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+
+    def clean(self) -> None:
+        """Leave no host, network or state behind, however the scenario ended."""
+        lab = f"{PREFIX}{self.suffix}-{self.name}"
+        if self.process:
+            subprocess.run([ROOT / "lab/destroy.sh", lab], check=False, stdin=subprocess.DEVNULL)
+            shutil.rmtree(ROOT / ".lab" / lab, ignore_errors=True)
+
+
+def run_scenarios(summary: Summary, scenarios: list[Scenario]) -> None:
+    """All of them, some at a time; the whole site, which takes longest, first."""
+    pool = ThreadPoolExecutor(WORKERS)
+    try:
+        for future in [pool.submit(scenario.run, summary) for scenario in scenarios]:
+            future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for scenario in scenarios:
+            scenario.stop()
+        pool.shutdown()
+        for scenario in scenarios:
+            scenario.clean()
+
+
+def main() -> int:
+    """Run what was asked for; without a word, everything."""
+    available = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    available.sort(key=lambda name: name != "default")
+    parser = argparse.ArgumentParser(prog="bin/test", description="Tests everything, from a bare checkout.")
+    parser.add_argument("--quick", action="store_true", help="only what needs no host")
+    parser.add_argument("-s", dest="scenarios", nargs="+", action="extend", choices=available, help="only these")
+    parser.add_argument("--all", action="store_true", help="on every Debian and engine")
+    parser.add_argument("--list", action="store_true", help="print the scenarios' names")
+    options = parser.parse_args()
+    if options.list:
+        print(*available, sep="\n")
+        return 0
+    scenarios = [] if options.quick else [Scenario(name) for name in options.scenarios or available]
+    if options.all:
+        scenarios += [Scenario(scenario.name, *each) for each in COMBINATIONS for scenario in scenarios]
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    summary = Summary()
+    try:
+        with Path(tempfile.gettempdir(), f"{PREFIX}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not options.scenarios:
+                run_static(summary)
+            run_scenarios(summary, scenarios)
+    except BlockingIOError:
+        summary.add(
+            "bin/test", 0, [("bin/test", f"Another one runs; TANDEM_LAB_PREFIX (here {PREFIX}) sets them apart.")]
+        )
+    except KeyboardInterrupt:
+        summary.add("bin/test", 0, [("bin/test", "Interrupted; its labs are gone.")])
+    return summary.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""The load client against a site on loopback that misbehaves in known ways: the ledger says exactly those."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.drills.tandem_drill import load
+from tests.drills.tandem_drill.ledger import Ledger
+
+
+class Site:
+    """A notes service in memory; `fault(request number, request)` may answer in its place."""
+
+    def __init__(self, fault: Callable[[int, web.Request], Any] = lambda n, request: None) -> None:
+        self.rows: list[str] = []
+        self.seen: Counter[str] = Counter()
+        self.connections: set[Any] = set()
+        self.fault = fault
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        number = sum(self.seen.values())
+        self.seen[request.method] += 1
+        self.connections.add(request.transport)
+        fault = self.fault(number, request)
+        if asyncio.iscoroutine(fault):
+            fault = await fault
+        if fault is not None:
+            return fault
+        if request.method == "GET":
+            return web.json_response({"web": "web1"})
+        text = (await request.json())["text"]
+        self.rows.append(text)
+        return self.created(request, text)
+
+    def created(self, request: web.Request, text: str) -> web.Response:
+        return web.json_response({"id": len(self.rows), "text": text, "web": "web1", "database": "db1",
+                                  "key": request.headers["Idempotency-Key"]}, status=201)
+
+
+def drive(site: Site, seconds: float = 1.0, **settings: Any) -> Ledger:
+    """Run the load against the site and return its ledger."""
+    lines: list[str] = []
+
+    async def both() -> None:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", site.answer)
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        listener = web.TCPSite(runner, "127.0.0.1", 0)
+        await listener.start()
+        port = listener._server.sockets[0].getsockname()[1]
+        await load.run(
+            load.Settings(**({"url": f"http://site.test:{port}", "addresses": ["127.0.0.1"], "run": "unit",
+                              "duration": seconds} | settings)),
+            lambda line: lines.append(load.json.dumps(line)), asyncio.Event())
+        await runner.cleanup()
+
+    asyncio.run(both())
+    return Ledger.read(lines)
+
+
+def test_mix_and_connections() -> None:
+    site = Site()
+    ledger = drive(site)
+    assert len(ledger.requests) == 200
+    assert site.seen == {"GET": 160, "POST": 40}
+    assert ledger.failed == []
+    assert Counter(request.new for request in ledger.requests) == {True: 100, False: 100}
+    assert 101 <= len(site.connections) <= 130  # one for each that asked, a few kept ones
+    assert {request.attempts for request in ledger.requests} == {1}
+    assert ledger.compare(site.rows) == type(ledger.compare([]))(40, [], [], 0)
+
+
+def test_open_loop_keeps_the_plan_while_the_site_stalls() -> None:
+    """Requests go out at their time although nothing has come back for half a second."""
+    async def stall() -> None:
+        await asyncio.sleep(0.5)
+
+    ledger = drive(Site(lambda n, request: stall() if n < 100 else None))
+    assert ledger.failed == []
+    assert ledger.lateness(0.99) < 0.1
+    assert sum(request.done - request.sent >= 0.5 for request in ledger.requests) == 100
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_failed_answers_are_counted(method: str) -> None:
+    def fault(n: int, request: web.Request) -> web.Response | None:
+        return web.Response(status=500) if request.method == method and n % 3 == 0 else None
+
+    ledger = drive(Site(fault))
+    errors = ledger.errors()
+    assert list(errors) == [f"{method} HTTP 500"]
+    assert errors[f"{method} HTTP 500"] == sum(request.status == 500 for request in ledger.requests) > 10
+
+
+def test_dead_kept_connection_is_a_failure_and_never_sent_again() -> None:
+    """The site closes connections without an answer: each is one failure and one attempt."""
+    dropped = []
+
+    def drop(n: int, request: web.Request) -> None:
+        if n in (50, 51, 60, 61):
+            dropped.append(request.path)
+            request.transport.abort()
+
+    site = Site(drop)
+    ledger = drive(site)
+    assert len(ledger.failed) == len(dropped) == 4
+    assert sum(site.seen.values()) == len(ledger.requests)
+    assert {request.attempts for request in ledger.requests} == {1}
+
+
+def test_lost_double_and_unknown_writes() -> None:
+    site = Site()
+    posts = []
+
+    async def misbehave(request: web.Request) -> web.Response | None:
+        text = (await request.json())["text"]
+        posts.append(text)
+        if len(posts) == 3:  # acknowledged, not written
+            return site.created(request, text)
+        if len(posts) == 5:  # written twice
+            site.rows.append(text)
+        if len(posts) == 7:  # written, answered with an error
+            site.rows.append(text)
+            return web.Response(status=503)
+        if len(posts) == 9:  # neither
+            return web.Response(status=503)
+        return None
+
+    site.fault = lambda n, request: misbehave(request) if request.method == "POST" else None
+    ledger = drive(site)
+    writes = ledger.compare(site.rows)
+    assert (writes.acknowledged, writes.lost, writes.double, writes.unknown_present) == (
+        38, [posts[2]], [posts[4]], 1)
+
+
+def test_answer_for_another_request_is_a_failure() -> None:
+    site = Site()
+    site.fault = lambda n, request: site.created(request, "other") if request.method == "POST" else None
+    assert drive(site).errors() == {"POST answer is for another request": 40}
+
+
+def test_time_outs() -> None:
+    async def hang() -> None:
+        await asyncio.sleep(2)
+
+    ledger = drive(Site(lambda n, request: hang() if n == 10 else None), total_timeout=0.5)
+    [failed] = ledger.failed
+    assert failed.error.startswith("time-out waiting")
+    assert 0.5 <= failed.done - failed.sent < 1
+
+
+def test_nobody_listens() -> None:
+    ledger = drive(Site(), seconds=0.1, url="http://127.0.0.1:9")
+    assert len(ledger.failed) == len(ledger.requests) == 20
+    assert ledger.gap() == (ledger.start, ledger.end)
+
+
+def test_addresses_take_turns() -> None:
+    ledger = drive(Site(), seconds=0.5, addresses=["127.0.0.1", "127.0.0.2"])
+    by_address = Counter(request.to for request in ledger.requests)
+    assert by_address == {"127.0.0.1": 50, "127.0.0.2": 50}
+    assert {request.error is None for request in ledger.requests if request.to == "127.0.0.1"} == {True}
+    assert {request.error is None for request in ledger.requests if request.to == "127.0.0.2"} == {False}

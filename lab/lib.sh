@@ -7,6 +7,7 @@ cd "$root"
 
 # The lab's name: prefix of its containers, name of its network, value of their label.
 lab=${TANDEM_LAB:-tandem}
+# shellcheck disable=SC2034  # used by those who source this file
 state=.lab/$lab
 # Whoever calls from a directory with an ansible.cfg of its own still means this checkout's.
 export ANSIBLE_CONFIG=$root/ansible.cfg PATH=$PATH:/usr/sbin:/sbin
@@ -17,7 +18,7 @@ is_root() { [[ $(id -u) == 0 ]]; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # usage FILE: the comment at the top of a command is its --help.
-usage() { sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$1"; }
+usage() { sed -n '2,${/^#/!q;s/^# \{0,1\}//p}' "$1"; }
 
 # quietly COMMAND...: its output goes to a log, and to the terminal only when it fails.
 quietly() {

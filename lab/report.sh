@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# What bin/up says at its end. Nothing is assumed: the site is asked through each load balancer, and
+# the databases are asked for their role. Sourced, never run.
+# shellcheck source=lab/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# hosts GROUP: the containers of a group, in order.
+hosts() {
+  docker ps --filter "label=tandem.inventory=$lab" --format '{{.Names}} {{.Label "tandem.groups"}}' |
+    awk -v group="$1" '{for (i = 2; i <= NF; i++) if ($i == group) print $1}' | sort
+}
+
+address() { docker inspect -f "{{(index .NetworkSettings.Networks \"$lab\").IPAddress}}" "$1"; }
+
+# visit ADDRESS PATH: one GET of the site through the load balancer at ADDRESS. The name need not be
+# in any DNS, the certificate is the lab's own, and a redirect to HTTPS is followed.
+visit() { curl -ksSL -m 10 --fail --connect-to "::$1:" "http://$domain$2"; }
+
+# Which web servers answer through the load balancer at ADDRESS.
+served_by() {
+  for _ in {1..6}; do visit "$1" /whoami 2>/dev/null || true; done |
+    grep -o '"web": *"[^"]*"' | cut -d'"' -f4 | sort -u | paste -sd' '
+}
+
+# The role check of a database, asked on its own host because the firewall lets only web servers in.
+is_primary() {
+  docker exec "$1" python3 -c "import urllib.request as u; u.urlopen('http://$(address "$1"):9200/primary', timeout=5)" 2>/dev/null
+}
+
+# A reload may be under way, so the first answer is waited for.
+wait_for_site() {
+  local end=$((SECONDS + 30))
+  while ((SECONDS < end)); do
+    visit "$1" /whoami >/dev/null 2>&1 && return
+    sleep 1
+  done
+  die "the site does not answer through $1: $(visit "$1" /whoami 2>&1 | tail -n 1)"
+}
+
+# report INVENTORY
+report() {
+  local host first primaries=() replicas=()
+  domain=$(.venv/bin/ansible-inventory -i "$1" --list | .venv/bin/python -c \
+    'import json, sys; print(next(v["site_domain"] for v in json.load(sys.stdin)["_meta"]["hostvars"].values()))')
+  first=$(address "$(hosts loadbalancers | head -n 1)")
+  wait_for_site "$first"
+  for host in $(hosts databases); do
+    if is_primary "$host"; then primaries+=("${host#"$lab"-}"); else replicas+=("${host#"$lab"-}"); fi
+  done
+
+  echo
+  echo "  http://$domain"
+  for host in $(hosts loadbalancers); do
+    printf '    through %-5s %-14s served by %s\n' "${host#"$lab"-}" "$(address "$host")" "$(served_by "$(address "$host")")"
+  done
+  echo "  Databases        primary ${primaries[*]:-none}, replicas ${replicas[*]:-none}"
+  echo "  Secrets and CA   $root/$state (git ignores it)"
+  echo
+  echo "  To try next:"
+  echo "    curl --connect-to ::$first: http://$domain/whoami"
+  echo "    curl --connect-to ::$first: -d '{\"text\": \"hello\"}' -H 'Content-Type: application/json' http://$domain/notes"
+  echo "    docker stop $(hosts webservers | tail -n 1)    # and the site goes on; bin/up brings it back"
+  echo "    bin/ssh $(hosts databases | head -n 1 | sed "s/^$lab-//")          a shell there"
+  echo "    bin/down           removes all of it"
+  echo
+}

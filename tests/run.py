@@ -70,11 +70,9 @@ class Summary:
 
 
 def tail(lines: list[str], count: int = 40) -> str:
-    """Return the part of a step's output that says why it failed."""
-    for index, line in enumerate(lines):
-        if line.startswith(("fatal: ", "failed: ", "[ERROR]", "ERROR!")):
-            task = max((i for i in range(index) if lines[i].startswith("TASK [")), default=index)
-            return "".join(lines[task : task + count])
+    """Return the part of a step's output that says why it failed: its last failed task, or its end."""
+    for marks in ("fatal: ", "failed: ", "[ERROR]"), ("TASK [",):
+        lines = lines[max((i for i, line in enumerate(lines) if line.startswith(marks)), default=0):]
     return "".join(lines[-count:])
 
 
@@ -200,6 +198,7 @@ class Scenario:
         begin, failed, verified = time.monotonic(), False, False
         with (reports / "log").open("w") as log:
             for line in process.stdout or []:
+                line = re.sub(r"\x1b\[[0-9;]*m", "", line)
                 log.write(line)
                 output.append(line)
                 event = re.search(r"> (\w+)\] (Executing$|Executed: (?:Successful|Failed))", line)

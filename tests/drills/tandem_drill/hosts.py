@@ -1,0 +1,236 @@
+"""The lab's hosts: how to ask them, and how to break them in ways that are always undone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tests.support.inventory import read_inventory
+
+from . import probe
+
+PROBE = Path(probe.__file__).read_text(encoding="utf-8")
+
+
+class CommandFailedError(RuntimeError):
+    """A command on a host, or one about it, ended with an error."""
+
+
+def run(*argv: str, input: str | None = None, timeout: float = 120) -> str:  # noqa: A002 - as in subprocess
+    """Run a command and return its output.
+
+    :param timeout: seconds after which it is given up.
+    :raises CommandFailedError: when it fails or takes too long; carries the command and what it said.
+    """
+    try:
+        done = subprocess.run(argv, input=input, timeout=timeout, capture_output=True, text=True, check=False,
+                              start_new_session=True)  # Ctrl-C is for us: a fault must not be left half made
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailedError(f"{' '.join(argv)[:200]}: no end after {timeout} s") from error
+    if done.returncode:
+        raise CommandFailedError(f"{' '.join(argv)[:200]}: {(done.stderr or done.stdout).strip()[-500:]}")
+    return done.stdout
+
+
+class Host:
+    """One host of the lab. Each way to break it leaves the way back in `undo`, last in, first out."""
+
+    def __init__(self, name: str, variables: dict[str, Any], undo: list[Callable[[], object]]) -> None:
+        self.name = name
+        self.address: str = variables["topology_address"]
+        self.container: str = variables["ansible_host"]
+        self._undo = undo
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def run(self, *argv: str, input: str | None = None, timeout: float = 120) -> str:  # noqa: A002
+        """Run a command on the host and return its output; errors and time-out as in `run`."""
+        return run("docker", "exec", "-i", self.container, *argv, input=input, timeout=timeout)
+
+    def ask(self, **questions: tuple[str, Any]) -> dict[str, Any]:
+        """Return the answers of `probe.answer`; a host that cannot be asked says why to each question."""
+        if not questions:
+            return {}
+        try:
+            return json.loads(self.run("python3", "-", "once", json.dumps(questions), input=PROBE, timeout=20))
+        except CommandFailedError as error:
+            return dict.fromkeys(questions, str(error))
+
+    # --- Faults -----------------------------------------------------------------------------------
+    def kill(self) -> None:
+        """Cut the power: every process is gone at once, and nobody says goodbye on the network."""
+        self._undo.append(self.start)
+        run("docker", "kill", self.container)
+
+    def start(self) -> None:
+        """Switch the host on; nothing happens to one that runs."""
+        run("docker", "start", self.container)
+
+    def restart(self) -> None:
+        """Shut down in good order and start again."""
+        self._undo.append(self.start)
+        run("docker", "restart", "--time", "60", self.container)
+
+    def freeze(self) -> None:
+        """Stop every process where it is; the kernel goes on answering for open ports."""
+        self._undo.append(self._thaw)
+        run("docker", "pause", self.container)
+
+    def _thaw(self) -> None:
+        if run("docker", "inspect", "--format", "{{.State.Paused}}", self.container).strip() == "true":
+            run("docker", "unpause", self.container)
+
+    def cut_link(self) -> None:
+        """Pull the network cable: nothing arrives, nothing is refused, and the host sees its link down."""
+        index = self.run("cat", "/sys/class/net/eth0/iflink").strip()
+        self._undo.append(lambda: self._link(index, "up"))
+        self._link(index, "down")
+
+    def _link(self, index: str, state: str) -> None:
+        """Set the machine's end of the cable, found by its interface index, up or down."""
+        image = run("docker", "inspect", "--format", "{{.Image}}", self.container).strip()
+        script = f'ip link set "$(ip -o link | sed -n "s/^{index}: \\([^@:]*\\).*/\\1/p")" {state}'
+        run("docker", "run", "--rm", "--network=host", "--cap-add=NET_ADMIN", "--entrypoint=/bin/sh", image,
+            "-c", script)
+
+    def kill_unit(self, unit: str) -> None:
+        """Kill every process of a systemd unit with SIGKILL; the unit is started again when undone."""
+        self._undo.append(lambda: self.run("systemctl", "start", unit))
+        self.run("systemctl", "kill", "--kill-whom=all", "--signal=KILL", unit)
+
+    def stop_unit(self, unit: str) -> None:
+        """Stop a systemd unit in good order; it is started again when undone."""
+        self._undo.append(lambda: self.run("systemctl", "start", unit))
+        self.run("systemctl", "stop", unit)
+
+
+class Site:
+    """The site as its inventory describes it."""
+
+    def __init__(self, inventory: str, url: str | None = None, ca: str | None = None) -> None:
+        """Read the inventory.
+
+        :param url: scheme and name under which the client asks; https and the site's name if None.
+        :param ca: file on the client host with the CA of the site's certificate; None: the system's.
+        """
+        self.inventory = inventory
+        self.undo: list[Callable[[], object]] = []
+        listing = read_inventory(inventory)
+        self.variables = listing["_meta"]["hostvars"]
+
+        def members(group: str) -> list[Host]:
+            return [Host(name, self.variables[name], self.undo) for name in listing.get(group, {}).get("hosts", [])]
+
+        self.loadbalancers = members("loadbalancers")
+        self.webservers = members("webservers")
+        self.databases = members("databases")
+        [self.client] = members("clients")
+        shared = self.variables[self.client.name]
+        self.name: str = shared["site_domain"]
+        self.url = url or f"https://{self.name}"
+        self.ca = ca
+        self.vips = [str(vip["address"] if isinstance(vip, dict) else vip).split("/")[0]
+                     for vip in shared.get("site_vips", [])]
+        self.addresses = self.vips or [host.address for host in self.loadbalancers]
+
+    def heal(self) -> None:
+        """Undo every fault, the last one first; one that cannot be undone does not keep the others.
+
+        :raises CommandFailedError: with the first failure, after all were tried.
+        """
+        errors = []
+        while self.undo:
+            try:
+                self.undo.pop()()
+            except CommandFailedError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def until(self, question: Callable[[], object], what: str, limit: float = 60) -> None:
+        """Poll until the question is answered with something true.
+
+        :raises CommandFailedError: when that takes longer than `limit` seconds; says `what` was waited for.
+        """
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            with contextlib.suppress(CommandFailedError):
+                if question():
+                    return
+            time.sleep(0.2)
+        raise CommandFailedError(f"after {limit:g} s still waiting: {what}")
+
+    # --- Who does what now ------------------------------------------------------------------------
+    def vip_owner(self, vip: str | None = None) -> Host:
+        """Return the load balancer that holds the address, the first VIP if None.
+
+        :raises CommandFailedError: when none does.
+        """
+        wanted = vip or self.vips[0]
+        for host in self.loadbalancers:
+            if host.ask(held=("held", [wanted]))["held"] == [wanted]:
+                return host
+        raise CommandFailedError(f"no load balancer holds {wanted}")
+
+    def primary(self) -> Host:
+        """Return the database host that takes writes.
+
+        :raises CommandFailedError: when none does.
+        """
+        for host in self.databases:
+            if self._role(host)["primary"] == 200:
+                return host
+        raise CommandFailedError("no database takes writes")
+
+    def _role(self, host: Host) -> dict[str, Any]:
+        return host.ask(**{role: ("http", {"address": host.address, "port": 9200, "path": f"/{role}"})
+                           for role in ("primary", "replica")})
+
+    def problems(self) -> list[str]:
+        """Return what keeps the site from being healthy, an empty list if nothing does.
+
+        Healthy: the site answers at each of its addresses, each load balancer finds each of its servers
+        up, each VIP is held once, one database takes writes and all others serve reads.
+        """
+        https = self.url.startswith("https:")
+        target = {"port": 443 if https else 80, "path": "/readyz", "host": self.name}
+        if https:
+            target |= {"name": self.name, "ca": self.ca}
+        questions = [(self.client, {address: ("http", target | {"address": address}) for address in self.addresses})]
+        questions += [(host, {"haproxy": ("haproxy", "/run/haproxy/admin.sock"), "held": ("held", self.vips)})
+                      for host in self.loadbalancers]
+        with ThreadPoolExecutor() as pool:
+            answers = list(pool.map(lambda question: question[0].ask(**question[1]), questions))
+            roles = dict(zip(self.databases, pool.map(self._role, self.databases), strict=True))
+
+        found = [f"{address} answers {status}" for address, status in answers[0].items() if status != 200]
+        for host, answer in zip(self.loadbalancers, answers[1:], strict=True):
+            if isinstance(answer["haproxy"], str):
+                found.append(f"{host}: {answer['haproxy']}")
+            else:
+                found += [f"{host}: {server} is {state}" for server, state in answer["haproxy"].items()
+                          if state != "UP"]
+        for vip in self.vips:
+            holders = [host.name for host, answer in zip(self.loadbalancers, answers[1:], strict=True)
+                       if isinstance(answer["held"], list) and vip in answer["held"]]
+            if len(holders) != 1:
+                found.append(f"{vip} is held by {' and '.join(holders) or 'none'}")
+        primaries = [host.name for host, role in roles.items() if role["primary"] == 200]
+        if len(primaries) != 1:
+            found.append(f"the databases that take writes are {primaries}, not one")
+        found += [f"{host}: answers /replica with {role['replica']}" for host, role in roles.items()
+                  if 200 not in role.values()]
+        return found
+
+    def rows(self, run_name: str) -> list[str]:
+        """Return the text of every note that this run wrote, from the database that takes writes."""
+        query = f"SELECT text FROM notes.notes WHERE text LIKE '{run_name} %'"  # noqa: S608 - our own name
+        client = "$(command -v mariadb || command -v mysql)"
+        return self.primary().run("sh", "-c", f'{client} -N -B -e "$1"', "sh", query).splitlines()

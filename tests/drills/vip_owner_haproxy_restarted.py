@@ -1,0 +1,10 @@
+"""HAProxy is restarted on the load balancer that holds the virtual address."""
+
+from tests.drills.tandem_drill.drill import Expect
+
+NEEDS = {"vips": 1, "loadbalancers": 2}
+EXPECT = Expect(gap=0.3)
+
+
+def inject(site):
+    site.vip_owner().run("systemctl", "restart", "haproxy")

@@ -1,0 +1,10 @@
+"""keepalived is stopped on the load balancer that holds the virtual address."""
+
+from tests.drills.tandem_drill.drill import Expect
+
+NEEDS = {"vips": 1, "loadbalancers": 2}
+EXPECT = Expect(gap=0.3)
+
+
+def inject(site):
+    site.vip_owner().stop_unit("keepalived")

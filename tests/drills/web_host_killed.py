@@ -1,0 +1,5 @@
+"""A web server's host loses power."""
+
+
+def inject(site):
+    site.webservers[0].kill()

@@ -22,9 +22,16 @@ served_by() {
     grep -o '"web": *"[^"]*"' | cut -d'"' -f4 | sort -u | paste -sd' '
 }
 
-# The role check of a database, asked on its own host because the firewall lets only web servers in.
-is_primary() {
-  docker exec "$1" python3 -c "import urllib.request as u; u.urlopen('http://$(address "$1"):9200/primary', timeout=5)" 2>/dev/null
+# role HOST: what a database's own role check says, asked on its host because the firewall lets only
+# web servers in.
+role() {
+  local role
+  for role in primary replica; do
+    docker exec "$1" python3 -c \
+      "import urllib.request as u; u.urlopen('http://$(address "$1"):9200/$role', timeout=5)" 2>/dev/null &&
+      echo "$role" && return
+  done
+  echo "serves nobody"
 }
 
 # A reload may be under way, so the first answer is waited for.
@@ -39,28 +46,29 @@ wait_for_site() {
 
 # report INVENTORY
 report() {
-  local host first primaries=() replicas=()
+  local host first
   domain=$(.venv/bin/ansible-inventory -i "$1" --list | .venv/bin/python -c \
     'import json, sys; print(next(v["site_domain"] for v in json.load(sys.stdin)["_meta"]["hostvars"].values()))')
   first=$(address "$(hosts loadbalancers | head -n 1)")
   wait_for_site "$first"
-  for host in $(hosts databases); do
-    if is_primary "$host"; then primaries+=("${host#"$lab"-}"); else replicas+=("${host#"$lab"-}"); fi
-  done
 
   echo
   echo "  http://$domain"
   for host in $(hosts loadbalancers); do
-    printf '    through %-5s %-14s served by %s\n' "${host#"$lab"-}" "$(address "$host")" "$(served_by "$(address "$host")")"
+    printf '    %-6s %-14s served by %s\n' "${host#"$lab"-}" "$(address "$host")" "$(served_by "$(address "$host")")"
   done
-  echo "  Databases        primary ${primaries[*]:-none}, replicas ${replicas[*]:-none}"
-  echo "  Secrets and CA   $root/$state (git ignores it)"
+  echo "  Databases"
+  for host in $(hosts databases); do
+    printf '    %-6s %-14s %s\n' "${host#"$lab"-}" "$(address "$host")" "$(role "$host")"
+  done
+  echo "  Secrets and internal CA (git ignores them)"
+  echo "    $root/$state"
   echo
   echo "  To try next:"
   echo "    curl --connect-to ::$first: http://$domain/whoami"
   echo "    curl --connect-to ::$first: -d '{\"text\": \"hello\"}' -H 'Content-Type: application/json' http://$domain/notes"
-  echo "    docker stop $(hosts webservers | tail -n 1)    # and the site goes on; bin/up brings it back"
-  echo "    bin/ssh $(hosts databases | head -n 1 | sed "s/^$lab-//")          a shell there"
-  echo "    bin/down           removes all of it"
+  echo "    docker kill $(hosts webservers | tail -n 1)    # the site goes on; bin/up brings the host back"
+  echo "    bin/ssh $(hosts databases | head -n 1 | sed "s/^$lab-//")    # a shell there"
+  echo "    bin/down       # removes all of it"
   echo
 }

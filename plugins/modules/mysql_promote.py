@@ -1,0 +1,66 @@
+#!/usr/bin/python
+"""Lets a database server take writes."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mysql_promote
+short_description: Let a database server take writes
+description:
+  - Every server of the collection boots read-only; this makes one writable, until its next restart.
+  - It does not decide. That a server is the only one is what the filter C(mysql_primary) finds out before.
+options:
+  semi_sync:
+    description:
+      - Whether a commit waits until a replica has received it. Left as it is when not given.
+      - Only a server that takes writes may have it on; a replica with it can hang even local logins.
+    type: bool
+  engine:
+    description: Which engine the server is.
+    type: str
+    choices: [mysql, mariadb]
+    required: true
+  socket:
+    description: Unix socket of the server.
+    type: path
+    default: /run/mysqld/mysqld.sock
+author: The Tandem founders
+"""
+
+EXAMPLES = r"""
+- name: Take writes, and acknowledge only what a replica has too
+  tandem.web.mysql_promote:
+    engine: mysql
+    semi_sync: true
+"""
+
+RETURN = r"""
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tandem.web.plugins.module_utils import mysql
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec={"semi_sync": {"type": "bool"}, **mysql.ARGUMENTS}, supports_check_mode=True)
+    server = mysql.connect(module)
+    try:
+        state = server.state()
+        statements = []
+        if not state["writable"]:
+            # On MySQL this ends super_read_only too.
+            statements.append("SET GLOBAL read_only = OFF")
+        wanted = module.params["semi_sync"]
+        if wanted is not None and wanted != state["semi_sync"]:
+            statements.append(f"SET GLOBAL {server.words['semi_sync']} = {int(wanted)}")
+        if not module.check_mode:
+            for statement in statements:
+                server.query(statement)
+    except mysql.DatabaseError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(statements))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+#!/usr/bin/python
+"""Applies settings to a running database server."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mysql_settings
+short_description: Apply settings to a running database server
+description:
+  - Compares what the server runs with to what its configuration file says, and changes at run time what can be.
+  - What cannot is returned as C(restart), as long as the server was started before the file was written.
+options:
+  settings:
+    description: Name and value of each setting, as in the configuration file. Names the server has no variable for are passed over.
+    type: dict
+    required: true
+  config:
+    description: The configuration file that holds the settings.
+    type: path
+    required: true
+  engine:
+    description: Which engine the server is.
+    type: str
+    choices: [mysql, mariadb]
+    required: true
+  socket:
+    description: Unix socket of the server.
+    type: path
+    default: /run/mysqld/mysqld.sock
+author: The Tandem founders
+"""
+
+EXAMPLES = r"""
+- name: Apply
+  tandem.web.mysql_settings:
+    engine: mysql
+    config: /etc/mysql/mysql.conf.d/zz-tandem.cnf
+    settings: {max_connections: 500, skip_name_resolve: "ON"}
+"""
+
+RETURN = r"""
+restart:
+  description: Settings that only a restart applies.
+  returned: always
+  type: list
+  elements: str
+applied:
+  description: Settings changed at run time.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+import re
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tandem.web.plugins.module_utils import mysql
+
+WRONG_VALUE = (1231, 1232)
+WORDS = {"ON": "1", "TRUE": "1", "YES": "1", "OFF": "0", "FALSE": "0", "NO": "0"}
+
+
+def canonical(value: object) -> str:
+    """Return one spelling for values that mean the same: 128M and 134217728, ON and 1, 1.0 and 1."""
+    text = str(value).strip()
+    size = re.fullmatch(r"(\d+)([KMGT])", text.upper())
+    if size:
+        return str(int(size[1]) << 10 * (" KMGT".index(size[2])))
+    if re.fullmatch(r"\d+\.\d+", text):
+        return f"{float(text):g}"
+    return WORDS.get(text.upper(), text)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "settings": {"type": "dict", "required": True},
+            "config": {"type": "path", "required": True},
+            **mysql.ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    server = mysql.connect(module)
+    applied, restart = [], []
+    try:
+        running = server.variables()
+        for name, value in module.params["settings"].items():
+            if name not in running or canonical(running[name]) == canonical(value):
+                continue
+            if module.check_mode:
+                applied.append(name)
+                continue
+            literal = canonical(value)
+            try:
+                server.query(f"SET GLOBAL {name} = %s", (int(literal) if literal.isdigit() else literal,))
+            except mysql.DatabaseError as error:
+                if error.code in WRONG_VALUE:
+                    raise
+                restart.append(name)
+            else:
+                # A server may round a value, and would then differ from it for ever.
+                if server.variables()[name] != running[name]:
+                    applied.append(name)
+        if restart and server.started_at() > os.stat(module.params["config"]).st_mtime:
+            restart = []
+    except mysql.DatabaseError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(applied), applied=applied, restart=restart)
+
+
+if __name__ == "__main__":
+    main()

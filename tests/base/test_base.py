@@ -39,7 +39,7 @@ def test_upgrades_leave_alone_what_nobody_may_restart(hosts):
 def test_needrestart_restarts_only_what_it_may(host, unit):
     """Read the file as needrestart does: as Perl, the last pattern that matches decides."""
     answer = host.check_output(
-        "perl -e 'our %%nrconf; do q(/etc/needrestart/conf.d/tandem.conf) or die; "
+        "perl -e 'our %%nrconf; do q(/etc/needrestart/conf.d/tandem.conf); die $@ if $@; "
         "print grep { q(%s.service) =~ $_ } keys %%{$nrconf{override_rc}}'",
         unit,
     )

@@ -1,12 +1,12 @@
 """Stands in for the application: answers with the request as it arrived, on a unix socket."""
 
 import json
-import os
+import pathlib
 import socketserver
 import time
 from http.server import BaseHTTPRequestHandler
 
-SOCKET = "/run/application/application.sock"
+SOCKET = pathlib.Path("/run/application/application.sock")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -41,8 +41,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
 
-if os.path.exists(SOCKET):
-    os.unlink(SOCKET)
-with Server(SOCKET, Handler) as server:
-    os.chmod(SOCKET, 0o660)
+SOCKET.unlink(missing_ok=True)
+with Server(str(SOCKET), Handler) as server:
+    SOCKET.chmod(0o660)
     server.serve_forever()

@@ -72,7 +72,7 @@ class Summary:
 def tail(lines: list[str], count: int = 40) -> str:
     """Return the part of a step's output that says why it failed: its last failed task, or its end."""
     for marks in ("fatal: ", "failed: ", "[ERROR]"), ("TASK [",):
-        lines = lines[max((i for i, line in enumerate(lines) if line.startswith(marks)), default=0):]
+        lines = lines[max((i for i, line in enumerate(lines) if line.startswith(marks)), default=0) :]
     return "".join(lines[-count:])
 
 
@@ -114,7 +114,7 @@ def shell_scripts() -> Iterator[str]:
     """Find what shellcheck should read, by the first line where the name does not say it."""
     for directory, folders, files in os.walk(ROOT):
         folders[:] = [folder for folder in folders if folder not in NOT_OURS]
-        for path in (Path(directory, name) for name in files):
+        for path in (Path(directory, name) for name in files if not name.endswith(".j2")):
             with path.open("rb") as stream:
                 first = stream.readline(64)
             if path.suffix == ".sh" or re.match(rb"#!.*\b(ba)?sh\b", first):

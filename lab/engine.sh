@@ -35,9 +35,10 @@ engine_packages() {
   if ((${#packages[@]} > 1)) || ! have curl; then apt_install "${packages[@]}"; fi
 }
 
-# True if the process that wrote pid file $1 is gone; its number may be somebody else's by now.
+# True if the process that wrote pid file $1 is gone. Its number may be somebody else's by now, or
+# a zombie's that no init has reaped; neither has the program as its executable.
 engine_pid_is_stale() {
-  [[ -e $1 ]] && [[ ! $(cat "/proc/$(<"$1")/comm" 2>/dev/null) =~ ^(dockerd|containerd)$ ]]
+  [[ -e $1 ]] && [[ ! $(readlink "/proc/$(<"$1")/exe") =~ /(dockerd|containerd)( \(deleted\))?$ ]]
 }
 
 # An engine that was killed, or a reboot with a /run on disk, leaves files that stop the next one.

@@ -61,6 +61,9 @@ engine_start_by_hand() {
     "$engine_log ends with: $(tail -n 1 "$engine_log" 2>/dev/null)"
 }
 
+# An engine elsewhere, which DOCKER_HOST names, is somebody else's to start.
+engine_is_ours_to_start() { [[ $engine_host == "unix://$engine_run/docker.sock" ]]; }
+
 engine_start() {
   is_root || die "no Docker engine answers on $engine_host, and only root may start one."
   step "Starting the Docker engine"
@@ -107,8 +110,7 @@ engine() {
   if ! engine_answers; then
     [[ ! -S $engine_socket || -w $engine_socket ]] ||
       die "$(id -un) may not use $engine_socket; run as root or join its group, $(stat -c %G "$engine_socket")."
-    [[ -z ${DOCKER_HOST:-} || $engine_host == "unix://$engine_run/docker.sock" ]] ||
-      die "no Docker engine answers on DOCKER_HOST=$DOCKER_HOST."
+    engine_is_ours_to_start || die "no Docker engine answers on DOCKER_HOST=$DOCKER_HOST."
     engine_packages
     engine_answers || engine_start
   fi

@@ -20,7 +20,8 @@ image_bootstrap() (
   distro=$1 vendor=$2
   have mmdebstrap || apt_install mmdebstrap
   keys=/usr/share/keyrings/$vendor-archive-keyring.gpg
-  [[ -e $keys ]] || apt_install "$([[ $vendor == debian ]] && echo debian-archive-keyring || echo ubuntu-keyring)"
+  [[ -e $keys || $vendor != debian ]] || apt_install debian-archive-keyring
+  [[ -e $keys ]] || die "no registry answers, and without $keys (package ubuntu-keyring) mmdebstrap cannot verify $distro."
   step "Bootstrapping $vendor $distro with mmdebstrap"
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT

@@ -239,7 +239,8 @@ def run_scenarios(summary: Summary, scenarios: list[Scenario]) -> None:
     pool = ThreadPoolExecutor(WORKERS)
     try:
         for future in [pool.submit(scenario.run, summary) for scenario in scenarios]:
-            future.result()
+            if error := future.exception():
+                summary.add("bin/test", 0, [("bin/test", f"{type(error).__name__}: {error}")])
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for scenario in scenarios:

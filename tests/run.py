@@ -71,8 +71,10 @@ class Summary:
 
 def tail(lines: list[str], count: int = 40) -> str:
     """Return the part of a step's output that says why it failed: its last failed task, or its end."""
-    for marks in ("fatal: ", "failed: ", "[ERROR]"), ("TASK [",):
-        lines = lines[max((i for i, line in enumerate(lines) if line.startswith(marks)), default=0) :]
+    failed = [i for i, line in enumerate(lines) if line.startswith(("fatal: ", "failed: ", "[ERROR]"))]
+    if failed:
+        tasks = [i for i in range(failed[-1]) if lines[i].startswith("TASK [")]
+        return "".join(lines[(tasks or failed)[-1] :][:count])
     return "".join(lines[-count:])
 
 

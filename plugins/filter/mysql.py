@@ -6,8 +6,6 @@ import ipaddress
 import zlib
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
 MIB = 1024 * 1024
 
 
@@ -23,9 +21,20 @@ def mysql_primary(results: list[dict[str, Any]]) -> dict[str, Any]:
     3. Nobody holds data: the first member.
 
     :param results: of the loop over ``mysql_members`` that ran ``tandem.web.mysql_state``; each has the member as ``item``.
-    :returns: the member, with its ``state``.
-    :raises AnsibleFilterError: when the servers contradict each other; the sentence names the hosts.
+    :returns: the member with its ``state``; or, when the servers contradict each other, a record whose ``problem``
+        is a sentence that names the hosts.
     """
+    try:
+        return _primary(results) | {"problem": ""}
+    except Contradiction as problem:
+        return {"name": "", "address": "", "state": {}, "problem": str(problem)}
+
+
+class Contradiction(Exception):
+    """No primary can be told."""
+
+
+def _primary(results: list[dict[str, Any]]) -> dict[str, Any]:
     members = [result["item"] | {"state": result.get("state") or {}} for result in results]
     present = [member for member in members if member["state"].get("running")]
     # A host without a server is new; one that does not answer may hold anything.
@@ -35,20 +44,20 @@ def mysql_primary(results: list[dict[str, Any]]) -> dict[str, Any]:
 
     writable = [member for member in used if member["state"]["writable"]]
     if len(writable) > 1:
-        raise AnsibleFilterError(
+        raise Contradiction(
             f"{_names(writable)} all take writes. Decide whose data counts, make the others read-only "
             "(SET GLOBAL read_only = ON), and run again."
         )
     if writable:
         if _source(writable[0]):
-            raise AnsibleFilterError(
+            raise Contradiction(
                 f"{_names(writable)} takes writes and is a replica of {_name_of(_source(writable[0]), members)} too. "
                 "Make it read-only, or end its replication, and run again."
             )
         return writable[0]
 
     if silent:
-        raise AnsibleFilterError(
+        raise Contradiction(
             f"No server takes writes, and {_names(silent)} cannot be asked. Who is primary cannot be told "
             "without it: start it, or take it out of mysql_members."
         )
@@ -58,7 +67,7 @@ def mysql_primary(results: list[dict[str, Any]]) -> dict[str, Any]:
     if len(heads) == 1 and all(_source(m) == heads[0]["address"] for m in used if m is not heads[0]):
         return heads[0]
     who = ", ".join(f"{m['name']} follows {_name_of(_source(m), members)}" for m in used)
-    raise AnsibleFilterError(
+    raise Contradiction(
         f"No server takes writes, and the servers do not agree on a primary: {who}. "
         "Make the one whose data counts writable (SET GLOBAL read_only = OFF), and run again."
     )

@@ -27,6 +27,8 @@ HOLD = 8.0
 """Seconds that a fault lasts, where a drill does not say otherwise."""
 RECOVERY = 120.0
 """Seconds within which a healed site must be healthy."""
+LATE = 0.1
+"""Seconds of lateness of the client (99th percentile) beyond which a red run says that the machine was busy."""
 
 
 class UnhealthyError(RuntimeError):
@@ -193,13 +195,36 @@ def install_client(site: Site) -> None:
     site.client.run("sh", "-c", f"cat > {CLIENT}", input=source)
 
 
-def wait_until_healthy(site: Site, limit: float, tick: Callable[[], object] = lambda: None) -> list[str]:
+def wait_until_healthy(site: Site, limit: float) -> list[str]:
     """Poll until the site is healthy and return an empty list, or what is wrong after `limit` seconds."""
     deadline = now() + limit
     while (problems := site.problems()) and now() < deadline:
-        tick()
         time.sleep(0.5)
     return problems
+
+
+class Progress:
+    """Says four times a second which phase it is and what the load has met so far."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.phase = "begins"
+        self.load: Load | None = None
+        self._say, self._over = say, threading.Event()
+        self._thread = threading.Thread(target=self._follow)
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        begun = now()
+        while not self._over.wait(0.25):
+            counts = f", {self.load.sent} answered, {self.load.failed} failed" if self.load else ""
+            self._say(f"{now() - begun:4.0f} s  {self.phase}{counts}")
 
 
 def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Callable[[str], None]) -> Outcome:
@@ -213,47 +238,54 @@ def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Cal
     watch = Watch(site.loadbalancers, site.vips)
     load: Load | None = None
 
-    def wait(seconds: float, phase: str) -> None:
+    def hold(phase: str, seconds: float) -> None:
+        progress.phase = phase
         until = now() + seconds
         while now() < until:
-            say(f"{phase}: {load.sent} answered, {load.failed} failed")
             if not load.running:
                 raise IncompleteLedgerError("the load client ended by itself")
-            time.sleep(min(0.25, max(0.0, until - now())))
+            time.sleep(0.05)
 
-    try:
-        if drill.prepare:
-            say("prepare")
-            drill.prepare(site)
-        watch.start()
-        load = Load(site, settings, ledger)
-        wait(LEAD, "load")
-        marks.append((now(), "fault"))
+    def mark(label: str) -> None:
+        marks.append((now(), label))
+        progress.phase = label
+
+    with Progress(say) as progress:
         try:
-            drill.inject(site)
-        except CommandFailedError as error:
-            problems.append(f"inject: {error}")
-        marks.append((now(), "in force"))
-        wait(drill.hold, "fault")
-        marks.append((now(), "heal"))
-        site.heal()
-        problems += [f"not healthy {RECOVERY:g} s after it was healed: {problem}" for problem in wait_until_healthy(
-            site, RECOVERY, lambda: say(f"heal: {load.sent} answered, {load.failed} failed"))]
-        marks.append((now(), "healthy"))
-        wait(LEAD, "healthy")
-    except (CommandFailedError, IncompleteLedgerError) as error:
-        problems.append(str(error))
-    finally:  # also on Ctrl-C: the faults first, then what only watches
-        try:
+            if drill.prepare:
+                progress.phase = "prepare"
+                drill.prepare(site)
+            watch.start()
+            load = progress.load = Load(site, settings, ledger)
+            while load.sent < settings.rate / 2:
+                hold("load begins", 0.05)
+            hold("load", LEAD)
+            mark("fault")
+            try:
+                drill.inject(site)
+            except CommandFailedError as error:
+                problems.append(f"inject: {error}")
+            marks.append((site.faults.struck or now(), "in force"))
+            hold("fault in force", drill.hold)
+            mark("heal")
             site.heal()
-        except CommandFailedError as error:
-            problems.append(f"heal: {error}")
-        holdings = watch.stop()
-        try:
-            ended = load.stop() if load else None
-        except IncompleteLedgerError as error:
-            ended = None
+            problems += [f"not healthy {RECOVERY:g} s after it was healed: {problem}"
+                         for problem in wait_until_healthy(site, RECOVERY)]
+            mark("healthy")
+            hold("healthy", LEAD)
+        except (CommandFailedError, IncompleteLedgerError) as error:
             problems.append(str(error))
+        finally:  # also on Ctrl-C: the faults first, then what only watches
+            try:
+                site.heal()
+            except CommandFailedError as error:
+                problems.append(f"heal: {error}")
+            holdings = watch.stop()
+            try:
+                ended = load.stop() if load else None
+            except IncompleteLedgerError as error:
+                ended = None
+                problems.append(str(error))
     if ended is None or len(marks) < 2:
         return Outcome(problems)
     try:
@@ -291,6 +323,8 @@ def judge(drill: Drill, ledger: Ledger, marks: list[tuple[float, str]], holdings
             found.append(f"two hosts held {holding.address} at once for {holding.two:.2f} s")
         if holding.none > (expect.gap if expect.gap is not None else STALL):
             found.append(f"no host held {holding.address} for {holding.none:.2f} s")
+    if found and (late := ledger.lateness(0.99)) > LATE:
+        found.append(f"the machine was busy: the client sent up to {late:.2f} s late, so the site may not be at fault")
 
     def since_start(moment: float) -> float:
         return round(moment - ledger.start, 3)
@@ -331,7 +365,8 @@ def run_all(chosen: list[Drill], site: Site, settings: Settings, repeat: int, fo
     for drill in chosen:
         outcomes = []
         for number in range(1, repeat + 1):
-            if problems := wait_until_healthy(site, 60, lambda: say("waiting for a healthy site")):
+            say("is the site healthy?")
+            if problems := wait_until_healthy(site, 60):
                 raise UnhealthyError("; ".join(problems))
             # A name of its own for each run: it marks the run's notes in the database.
             mark = f"drill-{drill.name}-{number}-{int(time.time())}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +15,11 @@ from typing import Any
 
 from tests.support.inventory import read_inventory
 
-from . import probe
+from . import probe, standin
 
+ROOT = Path(__file__).parents[3]
 PROBE = Path(probe.__file__).read_text(encoding="utf-8")
+STAND_IN = Path(standin.__file__).read_text(encoding="utf-8")
 
 
 class CommandFailedError(RuntimeError):
@@ -38,14 +42,24 @@ def run(*argv: str, input: str | None = None, timeout: float = 120) -> str:  # n
     return done.stdout
 
 
-class Host:
-    """One host of the lab. Each way to break it leaves the way back in `undo`, last in, first out."""
+@dataclasses.dataclass
+class Faults:
+    """What is broken now."""
 
-    def __init__(self, name: str, variables: dict[str, Any], undo: list[Callable[[], object]]) -> None:
+    undo: list[Callable[[], object]] = dataclasses.field(default_factory=list)
+    """The ways back; the last one is taken first."""
+    struck: float | None = None
+    """Unix time from which the last fault was in force, where that is known better than by the call's end."""
+
+
+class Host:
+    """One host of the lab. Each way to break it leaves the way back in `faults`."""
+
+    def __init__(self, name: str, variables: dict[str, Any], faults: Faults) -> None:
         self.name = name
         self.address: str = variables["topology_address"]
         self.container: str = variables["ansible_host"]
-        self._undo = undo
+        self._faults, self._undo = faults, faults.undo
 
     def __repr__(self) -> str:
         return self.name
@@ -65,8 +79,13 @@ class Host:
 
     # --- Faults -----------------------------------------------------------------------------------
     def kill(self) -> None:
-        """Cut the power: every process is gone at once, and nobody says goodbye on the network."""
+        """Cut the power: every process is gone at once, and nothing more is heard of its network.
+
+        Killing a container alone is something else: for some tenths of a second its kernel lives on without
+        its processes, and refuses connections.
+        """
         self._undo.append(self.start)
+        self._link(self._link_index(), "down")
         run("docker", "kill", self.container)
 
     def start(self) -> None:
@@ -89,16 +108,22 @@ class Host:
 
     def cut_link(self) -> None:
         """Pull the network cable: nothing arrives, nothing is refused, and the host sees its link down."""
-        index = self.run("cat", "/sys/class/net/eth0/iflink").strip()
+        index = self._link_index()
         self._undo.append(lambda: self._link(index, "up"))
         self._link(index, "down")
 
+    def _link_index(self) -> str:
+        """Return the interface index of the machine's end of the cable."""
+        return self.run("cat", "/sys/class/net/eth0/iflink").strip()
+
     def _link(self, index: str, state: str) -> None:
-        """Set the machine's end of the cable, found by its interface index, up or down."""
+        """Set the machine's end of the cable up or down, and note when."""
         image = run("docker", "inspect", "--format", "{{.Image}}", self.container).strip()
-        script = f'ip link set "$(ip -o link | sed -n "s/^{index}: \\([^@:]*\\).*/\\1/p")" {state}'
-        run("docker", "run", "--rm", "--network=host", "--cap-add=NET_ADMIN", "--entrypoint=/bin/sh", image,
-            "-c", script)
+        script = (f'ip link set "$(ip -o link | sed -n "s/^{index}: \\([^@:]*\\).*/\\1/p")" {state}'
+                  " && date +%s.%N")
+        moment = run("docker", "run", "--rm", "--network=host", "--cap-add=NET_ADMIN", "--entrypoint=/bin/sh",
+                     image, "-c", script)
+        self._faults.struck = float(moment)
 
     def kill_unit(self, unit: str) -> None:
         """Kill every process of a systemd unit with SIGKILL; the unit is started again when undone."""
@@ -109,6 +134,15 @@ class Host:
         """Stop a systemd unit in good order; it is started again when undone."""
         self._undo.append(lambda: self.run("systemctl", "start", unit))
         self.run("systemctl", "stop", unit)
+
+    def replace_application(self, name: str, status: int, seconds: float) -> None:
+        """Put a server in the application's place that gives every request this answer after that time."""
+        units = f"{name}.socket", f"{name}.service"
+        self._undo += [lambda: self.run("systemctl", "start", *units),
+                       lambda: self.run("systemctl", "stop", "drill-standin.service")]
+        self.run("systemctl", "stop", *units)
+        self.run("systemd-run", "--collect", "--unit=drill-standin", "python3", "-c", STAND_IN,
+                 f"/run/{name}/{name}.sock", str(status), str(seconds))
 
 
 class Site:
@@ -121,12 +155,12 @@ class Site:
         :param ca: file on the client host with the CA of the site's certificate; None: the system's.
         """
         self.inventory = inventory
-        self.undo: list[Callable[[], object]] = []
+        self.faults = Faults()
         listing = read_inventory(inventory)
         self.variables = listing["_meta"]["hostvars"]
 
         def members(group: str) -> list[Host]:
-            return [Host(name, self.variables[name], self.undo) for name in listing.get(group, {}).get("hosts", [])]
+            return [Host(name, self.variables[name], self.faults) for name in listing.get(group, {}).get("hosts", [])]
 
         self.loadbalancers = members("loadbalancers")
         self.webservers = members("webservers")
@@ -134,6 +168,7 @@ class Site:
         [self.client] = members("clients")
         shared = self.variables[self.client.name]
         self.name: str = shared["site_domain"]
+        self.app: str = shared.get("app_name", "notes")
         self.url = url or f"https://{self.name}"
         self.ca = ca
         self.vips = [str(vip["address"] if isinstance(vip, dict) else vip).split("/")[0]
@@ -146,13 +181,22 @@ class Site:
         :raises CommandFailedError: with the first failure, after all were tried.
         """
         errors = []
-        while self.undo:
+        while self.faults.undo:
             try:
-                self.undo.pop()()
+                self.faults.undo.pop()()
             except CommandFailedError as error:
                 errors.append(error)
+        self.faults.struck = None
         if errors:
             raise errors[0]
+
+    def playbook(self, name: str, *options: str, **variables: object) -> None:
+        """Run a playbook of this collection on the site, with these variables in place of the inventory's.
+
+        :raises CommandFailedError: when it fails; carries the end of its output.
+        """
+        run(str(Path(sys.executable).with_name("ansible-playbook")), "--inventory", self.inventory,
+            str(ROOT / name), *options, "--extra-vars", json.dumps(variables), timeout=1200)
 
     def until(self, question: Callable[[], object], what: str, limit: float = 60) -> None:
         """Poll until the question is answered with something true.
@@ -231,6 +275,6 @@ class Site:
 
     def rows(self, run_name: str) -> list[str]:
         """Return the text of every note that this run wrote, from the database that takes writes."""
-        query = f"SELECT text FROM notes.notes WHERE text LIKE '{run_name} %'"  # noqa: S608 - our own name
+        query = f"SELECT text FROM notes.notes WHERE text LIKE '{run_name} %'"
         client = "$(command -v mariadb || command -v mysql)"
         return self.primary().run("sh", "-c", f'{client} -N -B -e "$1"', "sh", query).splitlines()

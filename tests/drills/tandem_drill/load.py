@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import contextvars
 import dataclasses
+import errno
 import gc
 import ipaddress
 import json
@@ -61,8 +62,8 @@ class Settings:
     """Seconds for TCP and TLS together."""
     total_timeout: float = 20.0
     """Seconds from sending to the last byte of the answer."""
-    duration: float = 900.0
-    """Seconds after which the load ends by itself."""
+    duration: float = 3600.0
+    """Seconds after which the load ends by itself; it ends before when its input does."""
 
 
 @dataclasses.dataclass
@@ -166,10 +167,11 @@ async def _perform(session: aiohttp.ClientSession, request: Request, settings: S
         async with session.request(request.method, settings.url + request.path, **options) as answer:
             request.status, request.database = answer.status, answer.headers.get("X-Database")
             request.error = _judge(request, await answer.read())
-    except TimeoutError as error:
-        request.error = f"time-out {'connecting' if request.opened is None else 'waiting'}: {error}".rstrip(": ")
+    except TimeoutError:
+        request.error = f"time-out {'connecting' if request.opened is None else 'waiting'}"
     except (aiohttp.ClientError, OSError) as error:
-        request.error = f"{type(error).__name__}: {error}"
+        code = errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
+        request.error = f"{type(error).__name__}: {code or error}"
     request.done = now()
 
 

@@ -65,8 +65,8 @@ class Watch:
                 if self._over.is_set():
                     process.terminate()
                 for line in process.stdout or ():
-                    moment, held = json.loads(line)
-                    self._samples[host.name].append((moment, held))
+                    if line.startswith("["):  # else Docker says that the host is off
+                        self._samples[host.name].append(tuple(json.loads(line)))
             self._over.wait(0.1)
 
 

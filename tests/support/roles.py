@@ -30,6 +30,6 @@ def refusals(role: str, inputs: dict[str, Any]) -> list[str]:
 
     Values that are Jinja are taken as right; whether one is required is not asked.
     """
-    known = {name: option | {"required": False} for name, option in options(role).items()}
+    known = {name: option | {"required": False, "default": None} for name, option in options(role).items()}
     literal = {name: value for name, value in inputs.items() if name not in known or "{{" not in str(value)}
     return ArgumentSpecValidator(known).validate(literal).error_messages

@@ -52,7 +52,8 @@ def test_process_that_cannot_start_fails_the_run_and_the_old_one_serves(lb, conv
     run = converge(haproxy_stats_bind=["127.0.0.1:8404", "127.0.0.1:22"])
     try:
         assert run.returncode != 0
-        assert "Reload failed!" in run.stdout
+        assert "Reload haproxy" in run.stdout
+        assert "cannot bind socket" in lb.run("journalctl --unit haproxy --lines 200")
         lb.get()
     finally:
         run = converge()

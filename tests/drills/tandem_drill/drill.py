@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import importlib.util
 import json
 import subprocess
@@ -142,7 +143,7 @@ class Load:
         self._reader.start()
 
     def _read(self) -> None:
-        with self._ledger.open("w", encoding="utf-8") as file:
+        with gzip.open(self._ledger, "wt", compresslevel=1, encoding="utf-8") as file:
             for line in self._process.stdout:
                 file.write(line)
                 if '"n":' in line:
@@ -167,7 +168,8 @@ class Load:
             self._reader.join()
         self._process.wait()
         try:
-            return Ledger.read(self._ledger.read_text(encoding="utf-8").splitlines())
+            with gzip.open(self._ledger, "rt", encoding="utf-8") as lines:
+                return Ledger.read(lines)
         except IncompleteLedgerError as error:
             self._errors.seek(0)
             raise IncompleteLedgerError(f"{error}; it said: {self._errors.read()[-500:] or 'nothing'}") from error
@@ -372,5 +374,6 @@ def run_all(chosen: list[Drill], site: Site, settings: Settings, repeat: int, fo
             mark = f"drill-{drill.name}-{number}-{int(time.time())}"
             prefix = f"{drill.name} {number}/{repeat}"
             outcomes.append(perform(drill, site, dataclasses.replace(settings, run=mark),
-                                    folder / f"{drill.name}-{number}.jsonl", lambda text, p=prefix: say(f"{p} {text}")))
+                                    folder / f"{drill.name}-{number}.jsonl.gz",
+                                    lambda text, prefix=prefix: say(f"{prefix} {text}")))
         yield drill, outcomes

@@ -19,6 +19,8 @@ from . import probe, standin
 
 ROOT = Path(__file__).parents[3]
 PROBE = Path(probe.__file__).read_text(encoding="utf-8")
+ACME_ROOT = "/etc/tandem/acme-root.pem"
+"""Where lab/acme.yml puts the CA's root certificate on the client host."""
 STAND_IN = Path(standin.__file__).read_text(encoding="utf-8")
 
 
@@ -151,8 +153,9 @@ class Site:
     def __init__(self, inventory: str, url: str | None = None, ca: str | None = None) -> None:
         """Read the inventory.
 
-        :param url: scheme and name under which the client asks; https and the site's name if None.
-        :param ca: file on the client host with the CA of the site's certificate; None: the system's.
+        :param url: scheme and name under which the client asks; None: the site's name, HTTPS unless the
+            inventory says that the site has none.
+        :param ca: file on the client host with the CA of the site's certificate; None: the lab's ACME CA.
         """
         self.inventory = inventory
         self.faults = Faults()
@@ -169,8 +172,10 @@ class Site:
         shared = self.variables[self.client.name]
         self.name: str = shared["site_domain"]
         self.app: str = shared.get("app_name", "notes")
-        self.url = url or f"https://{self.name}"
-        self.ca = ca
+        tls = shared.get("site_tls", "acme")
+        self.url = url or f"{'http' if tls == 'none' else 'https'}://{self.name}"
+        self.ca = ca or (ACME_ROOT if self.url.startswith("https:") else None)
+        self.acme_hosts = self.loadbalancers if tls == "acme" else []
         self.vips = [str(vip["address"] if isinstance(vip, dict) else vip).split("/")[0]
                      for vip in shared.get("site_vips", [])]
         self.addresses = self.vips or [host.address for host in self.loadbalancers]

@@ -22,8 +22,8 @@ def addresses(inventory: dict[str, Any]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def site(inventory: dict[str, Any]) -> str:
-    [domain] = {values["site_domain"] for values in inventory["_meta"]["hostvars"].values()}
-    return f"http://{domain}"
+    values = inventory["_meta"]["hostvars"]["lb1"]
+    return f"{'http' if values.get('site_tls') == 'none' else 'https'}://{values['site_domain']}"
 
 
 @pytest.mark.parametrize("balancer", ["lb1", "lb2"])

@@ -1,12 +1,18 @@
 """The load client against a site on loopback that misbehaves in known ways: the ledger says exactly those."""
 
 import asyncio
+import datetime
+import ssl
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.drills.tandem_drill import load
 from tests.drills.tandem_drill.ledger import Ledger
@@ -41,8 +47,8 @@ class Site:
                                   "key": request.headers["Idempotency-Key"]}, status=201)
 
 
-def drive(site: Site, seconds: float = 1.0, **settings: Any) -> Ledger:
-    """Run the load against the site and return its ledger."""
+def drive(site: Site, seconds: float = 1.0, tls: Path | None = None, **settings: Any) -> Ledger:
+    """Run the load against the site and return its ledger; `tls` is a file of certificate and key."""
     lines: list[str] = []
 
     async def both() -> None:
@@ -50,12 +56,16 @@ def drive(site: Site, seconds: float = 1.0, **settings: Any) -> Ledger:
         application.router.add_route("*", "/{path:.*}", site.answer)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
-        listener = web.TCPSite(runner, "127.0.0.1", 0)
+        context = None
+        if tls:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(tls)
+        listener = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
         await listener.start()
         port = listener._server.sockets[0].getsockname()[1]
+        url = f"{'https' if tls else 'http'}://site.test:{port}"
         await load.run(
-            load.Settings(**({"url": f"http://site.test:{port}", "addresses": ["127.0.0.1"], "run": "unit",
-                              "duration": seconds} | settings)),
+            load.Settings(**({"url": url, "addresses": ["127.0.0.1"], "run": "unit", "duration": seconds} | settings)),
             lambda line: lines.append(load.json.dumps(line)), asyncio.Event())
         await runner.cleanup()
 
@@ -166,3 +176,32 @@ def test_addresses_take_turns() -> None:
     assert by_address == {"127.0.0.1": 50, "127.0.0.2": 50}
     assert {request.error is None for request in ledger.requests if request.to == "127.0.0.1"} == {True}
     assert {request.error is None for request in ledger.requests if request.to == "127.0.0.2"} == {False}
+
+
+def certificate(name: str, path: Path) -> Path:
+    """Write a self-signed certificate for the name, and its key, to one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+              .serial_number(x509.random_serial_number()).not_valid_before(now)
+              .not_valid_after(now + datetime.timedelta(days=1))
+              .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+              .sign(key, hashes.SHA256()))
+    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return path
+
+
+def test_https_is_verified(tmp_path: Path) -> None:
+    own = certificate("site.test", tmp_path / "own.pem")
+    assert drive(Site(), seconds=0.5, tls=own, ca=str(own)).failed == []
+
+
+@pytest.mark.parametrize("name", ["site.test", "other.test"])
+def test_certificate_of_another_ca_or_name_is_a_failure(tmp_path: Path, name: str) -> None:
+    served = certificate(name, tmp_path / "served.pem")
+    trusted = served if name == "other.test" else certificate("site.test", tmp_path / "trusted.pem")
+    ledger = drive(Site(), seconds=0.1, tls=served, ca=str(trusted))
+    assert len(ledger.failed) == len(ledger.requests)
+    assert all("Certificate" in request.error for request in ledger.failed)

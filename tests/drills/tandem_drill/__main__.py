@@ -45,7 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=200, metavar="N", help="requests per second (200)")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="runs of each drill (1)")
     parser.add_argument("--url", help="scheme and name to ask for (what the inventory says)")
-    parser.add_argument("--ca", metavar="FILE", help="CA of the site's certificate, on the client host (the lab's ACME CA)")
+    parser.add_argument("--ca", metavar="FILE", help="CA of its certificate, on the client host (the lab's ACME CA)")
     parser.add_argument("--readme", metavar="REPORT", help="put the table of this report.json in README.md and end")
     return parser.parse_args()
 

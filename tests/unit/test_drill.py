@@ -23,13 +23,14 @@ MARKS = [(1.0, "fault"), (1.1, "in force"), (3.0, "heal"), (4.0, "healthy")]
 
 
 def ledger(failing: range = range(0), seconds: float = 5.0) -> Ledger:
-    """Return a ledger in which the requests with these numbers fail on a new connection."""
+    """Return a ledger in which the requests with these numbers fail after half a second."""
     requests = []
     for n in range(int(seconds * SETTINGS.rate)):
         request = plan(n, SETTINGS, 0.0)
         request.sent, request.done, request.attempts = request.planned, request.planned + 0.01, 1
         request.opened = request.sent
-        request.error = "HTTP 503" if n in failing else None
+        if n in failing:
+            request.error, request.done = "HTTP 503", request.planned + 0.5
         requests.append(request)
     return Ledger(SETTINGS, requests, 0.0, seconds, cpu_seconds=1.0)
 
@@ -79,14 +80,17 @@ def test_failure_on_a_connection_opened_after_the_fault_is_never_in_flight() -> 
 def test_who_is_excused() -> None:
     moment = Moment(begin=1.0, end=1.1, gap_end=1.9)
 
-    def request(sent: float, opened: float | None) -> Request:
-        return Request(n=0, planned=sent, method="GET", path="/", to=None, new=False, sent=sent, opened=opened)
+    def request(sent: float, opened: float | None, done: float = 2.0) -> Request:
+        return Request(n=0, planned=sent, method="GET", path="/", to=None, new=False, sent=sent, opened=opened,
+                       done=done)
 
     assert in_flight(request(1.05, None), moment)
     assert in_flight(request(1.5, 0.5), moment)  # a kept connection of the dead host
     assert not in_flight(request(1.5, 1.4), moment)
     assert not in_flight(request(1.5, None), moment)
+    assert not in_flight(request(0.5, 0.4, done=0.9), moment)  # it failed before anything was broken
     assert within_gap(request(1.5, None), moment)
+    assert not within_gap(request(0.5, 0.4, done=0.9), moment)
     assert not within_gap(request(2.0, 2.0), moment)
 
 
@@ -94,6 +98,12 @@ def test_gap() -> None:
     measured = ledger(range(200, 300))
     assert verdict(Expect(excuse=within_gap, gap=1.0), measured) == []
     assert verdict(Expect(excuse=within_gap, gap=0.3), measured) == ["no success for 0.51 s, allowed are 0.3 s"]
+
+
+def test_failures_while_healing_are_not_within_the_gap() -> None:
+    """Also where healing makes the longest interval without a success."""
+    [problem, _] = verdict(Expect(excuse=within_gap, gap=1.0), ledger(range(600, 900)))
+    assert problem.startswith("300 of 1000 requests failed")
 
 
 def test_lost_and_double_writes_are_never_allowed() -> None:
@@ -197,6 +207,21 @@ def test_fault_that_cannot_be_undone_does_not_keep_the_others(
     with pytest.raises(hosts.CommandFailedError, match="no"):
         site.heal()
     assert commands[-1] == "docker start lab-web1"
+
+
+def test_way_back_that_is_interrupted_is_taken_again(site: hosts.Site) -> None:
+    taken: list[str] = []
+
+    def back() -> None:
+        taken.append("back")
+        if len(taken) == 1:
+            raise KeyboardInterrupt
+
+    site.faults.undo.append(back)
+    with pytest.raises(KeyboardInterrupt):
+        site.heal()
+    site.heal()
+    assert taken == ["back", "back"]
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, hosts.CommandFailedError])

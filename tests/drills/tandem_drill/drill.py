@@ -45,7 +45,7 @@ class Moment:
     end: float
     """The fault was in force."""
     gap_end: float
-    """The longest interval without a success was over."""
+    """Service was back: the longest interval without a success, before anything was healed, was over."""
 
 
 Excuse = Callable[[Request, Moment], bool]
@@ -53,12 +53,13 @@ Excuse = Callable[[Request, Moment], bool]
 
 def in_flight(request: Request, moment: Moment) -> bool:
     """Excuse a request that was under way when its host died, or used a connection open at that moment."""
-    return request.sent <= moment.end or (request.opened is not None and request.opened <= moment.end)
+    before = request.sent <= moment.end or (request.opened is not None and request.opened <= moment.end)
+    return before and request.done >= moment.begin
 
 
 def within_gap(request: Request, moment: Moment) -> bool:
     """Excuse a request that was sent before service had come back, or used a connection open when it went."""
-    return request.sent <= moment.gap_end or in_flight(request, moment)
+    return moment.begin <= request.sent <= moment.gap_end or in_flight(request, moment)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,6 +264,7 @@ def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Cal
                 hold("load begins", 0.05)
             hold("load", LEAD)
             mark("fault")
+            site.faults.struck = None
             try:
                 drill.inject(site)
             except CommandFailedError as error:
@@ -301,10 +303,17 @@ def judge(drill: Drill, ledger: Ledger, marks: list[tuple[float, str]], holdings
           problems: list[str]) -> Outcome:
     """Hold what was measured against what the drill expects; `problems` are those already known."""
     expect, found = drill.expect, list(problems)
-    gaps = {to: ledger.gap(lambda request, to=to: request.to == to) for to in {r.to for r in ledger.requests}}
-    gap_begin, gap_end = max(gaps.values(), key=lambda gap: gap[1] - gap[0], default=(0.0, 0.0))
+    addresses = {request.to for request in ledger.requests}
+
+    def longest(begin: float | None = None, end: float | None = None) -> tuple[float, float]:
+        gaps = [ledger.gap(lambda request, to=to: request.to == to, begin, end) for to in addresses]
+        return max(gaps, key=_length)
+
+    gap_begin, gap_end = longest()
     gap = gap_end - gap_begin
-    moment = Moment(marks[0][0], marks[1][0], max(gap_end, marks[1][0]))
+    begin, end = marks[0][0], marks[1][0]
+    healed = marks[2][0] if len(marks) > 2 else ledger.end
+    moment = Moment(begin, end, max(end, longest(begin, healed)[1]))
     excused = [r for r in ledger.failed if expect.excuse and expect.excuse(r, moment)]
     unexcused = len(ledger.failed) - len(excused)
 

@@ -140,8 +140,8 @@ class Host:
     def replace_application(self, name: str, status: int, seconds: float) -> None:
         """Put a server in the application's place that gives every request this answer after that time."""
         units = f"{name}.socket", f"{name}.service"
-        self._undo += [lambda: self.run("systemctl", "start", *units),
-                       lambda: self.run("systemctl", "stop", "drill-standin.service")]
+        stop = "! systemctl -q is-active drill-standin || systemctl stop drill-standin"
+        self._undo += [lambda: self.run("systemctl", "start", *units), lambda: self.run("sh", "-c", stop)]
         self.run("systemctl", "stop", *units)
         self.run("systemd-run", "--collect", "--unit=drill-standin", "python3", "-c", STAND_IN,
                  f"/run/{name}/{name}.sock", str(status), str(seconds))
@@ -188,9 +188,11 @@ class Site:
         errors = []
         while self.faults.undo:
             try:
-                self.faults.undo.pop()()
+                self.faults.undo[-1]()
             except CommandFailedError as error:
                 errors.append(error)
+            # Only now: one that Ctrl-C interrupts is taken again.
+            self.faults.undo.pop()
         self.faults.struck = None
         if errors:
             raise errors[0]

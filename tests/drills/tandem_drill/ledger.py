@@ -85,14 +85,16 @@ class Ledger:
         """
         return _quantile([r.sent - r.planned for r in self.requests], share)
 
-    def gap(self, wanted: Callable[[Request], bool] = lambda request: True) -> tuple[float, float]:
+    def gap(self, wanted: Callable[[Request], bool] = lambda request: True,
+            begin: float | None = None, end: float | None = None) -> tuple[float, float]:
         """Return begin and end of the longest interval in which no wanted request succeeded.
 
-        Intervals are between two successes, or between one and the begin or the end of the load.
+        Intervals are between two successes, or between one and `begin` or `end`: Unix times, by default
+        those of the load.
         """
-        times = sorted(r.done for r in self.requests if r.error is None and wanted(r) and r.done < self.end)
-        edges = [self.start, *times, self.end]
-        return max(itertools.pairwise(edges), key=lambda pair: pair[1] - pair[0])
+        begin, end = begin or self.start, end or self.end
+        times = sorted(r.done for r in self.requests if r.error is None and wanted(r) and begin < r.done < end)
+        return max(itertools.pairwise([begin, *times, end]), key=lambda pair: pair[1] - pair[0])
 
     def timeline(self) -> list[dict[str, Any]]:
         """Return one record per interval: requests by the time they were planned, and what came of them.

@@ -2,7 +2,10 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -255,6 +258,26 @@ def test_sick_site_is_not_broken_further(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(engine, "wait_until_healthy", lambda *_: ["web1 is DOWN"])
     with pytest.raises(engine.UnhealthyError, match="web1 is DOWN"):
         next(engine.run_all([drill(Expect())], SimpleNamespace(), SETTINGS, 1, tmp_path, print))
+
+
+def test_stand_in_answers_late_and_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "app" / "app.sock"
+    process = subprocess.Popen([sys.executable, "-c", hosts.STAND_IN, str(path), "500", "0.3"])
+    try:
+        deadline = time.monotonic() + 10
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        begun = time.monotonic()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(str(path))
+            client.sendall(b"POST /notes HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}")
+            answer = b"".join(iter(lambda: client.recv(4096), b""))
+    finally:
+        process.terminate()
+        process.wait()
+    assert b" 500 " in answer.splitlines()[0]
+    assert 0.3 <= time.monotonic() - begun < 5
 
 
 # --- Reports --------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from cryptography import x509
 
 NAMES = {"www.tandem.test", "api.tandem.test"}
 NAME = "www.tandem.test"
+TRUST = "REQUESTS_CA_BUNDLE=/etc/tandem/pki/ca.pem"
+RENEW = f"{TRUST} certbot renew --force-renewal --no-random-sleep-on-renew"
 METRICS = "/var/lib/prometheus/node-exporter/certbot.prom"
 SETTINGS = "/etc/letsencrypt/tandem.json"
 
@@ -20,9 +22,7 @@ testinfra_hosts = ["ansible://lb1"]
 @pytest.fixture
 def hosts(host):
     inventory = host.backend.ansible_inventory
-    return {
-        name: host.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in ("lb1", "lb2", "client1")
-    }
+    return {name: host.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in ("lb1", "lb2", "client1")}
 
 
 @pytest.fixture
@@ -42,9 +42,11 @@ def address(host):
 def served(host, root, name=NAME):
     """Return the certificate that the host's HAProxy serves, verified as a browser would."""
     context = ssl.create_default_context(cafile=root)
-    with socket.create_connection((address(host), 443), timeout=10) as plain:
-        with context.wrap_socket(plain, server_hostname=name) as secure:
-            return x509.load_der_x509_certificate(secure.getpeercert(binary_form=True))
+    with (
+        socket.create_connection((address(host), 443), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=name) as secure,
+    ):
+        return x509.load_der_x509_certificate(secure.getpeercert(binary_form=True))
 
 
 def metric(host, name):
@@ -86,7 +88,7 @@ def test_the_key_is_for_root_alone(balancers):
 def test_renewals_at_the_same_moment_reach_the_running_haproxy(balancers, root):
     before = [served(host, root).serial_number for host in balancers]
     processes = [haproxy_starts(host) for host in balancers]
-    for run in together(balancers, "REQUESTS_CA_BUNDLE=/etc/tandem/pki/ca.pem certbot renew --force-renewal --no-random-sleep-on-renew"):
+    for run in together(balancers, RENEW):
         assert run.rc == 0, run.stderr
     for host, old, pids in zip(balancers, before, processes, strict=True):
         assert served(host, root).serial_number != old
@@ -104,7 +106,7 @@ def test_expiry_is_a_metric(balancers, root):
 @pytest.mark.parametrize(("days", "due"), [(52, False), (54, True)])
 def test_renewal_is_due_at_two_thirds_of_the_lifetime(hosts, days, due):
     """The CA gives 80 days: 53 and a third is the moment."""
-    renew = f"REQUESTS_CA_BUNDLE=/etc/tandem/pki/ca.pem faketime -f +{days}d certbot renew --no-random-sleep-on-renew"
+    renew = f"{TRUST} faketime -f +{days}d certbot renew --no-random-sleep-on-renew"
     run = hosts["lb2"].run(renew)
     assert ("not due for renewal" not in run.stdout) == due, run.stdout
 
@@ -132,7 +134,7 @@ def settings(hosts):
 
 
 def refusal(host):
-    run = host.run("REQUESTS_CA_BUNDLE=/etc/tandem/pki/ca.pem tandem-certbot ensure")
+    run = host.run(f"{TRUST} tandem-certbot ensure")
     assert run.rc == 1
     assert "Traceback" not in run.stderr
     return run.stderr
@@ -163,7 +165,7 @@ def test_a_certificate_that_haproxy_does_not_take_is_a_loud_failure(hosts, root,
     settings(haproxy_socket="/run/haproxy/nowhere.sock")
     host.run_expect([0], "cp -a /etc/haproxy/haproxy.cfg /tmp/ && echo nonsense >> /etc/haproxy/haproxy.cfg")
     try:
-        host.run("REQUESTS_CA_BUNDLE=/etc/tandem/pki/ca.pem certbot renew --force-renewal --no-random-sleep-on-renew")
+        host.run(RENEW)
         assert served(host, root).serial_number == old
         assert metric(host, "tandem_certificate_deployed") == 0
         assert "HAProxy does not use it" in refusal(host)

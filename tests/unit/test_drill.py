@@ -84,8 +84,9 @@ def test_who_is_excused() -> None:
     moment = Moment(begin=1.0, end=1.1, gap_end=1.9)
 
     def request(sent: float, opened: float | None, done: float = 2.0) -> Request:
-        return Request(n=0, planned=sent, method="GET", path="/", to=None, new=False, sent=sent, opened=opened,
-                       done=done)
+        return Request(
+            n=0, planned=sent, method="GET", path="/", to=None, new=False, sent=sent, opened=opened, done=done
+        )
 
     assert in_flight(request(1.05, None), moment)
     assert in_flight(request(1.5, 0.5), moment)  # a kept connection of the dead host
@@ -112,7 +113,9 @@ def test_failures_while_healing_are_not_within_the_gap() -> None:
 def test_lost_and_double_writes_are_never_allowed() -> None:
     writes = Writes(acknowledged=9, lost=["a"], double=["b"], unknown_present=0)
     assert [problem.split(":")[0] for problem in verdict(Expect(excuse=within_gap), ledger(), writes=writes)] == [
-        "1 of 9 acknowledged writes are lost", "1 writes are in the database more than once"]
+        "1 of 9 acknowledged writes are lost",
+        "1 writes are in the database more than once",
+    ]
 
 
 # --- Virtual addresses ----------------------------------------------------------------------------
@@ -154,8 +157,9 @@ def test_probe_reads_haproxy(tmp_path: Path) -> None:
         def serve() -> None:
             client = server.accept()[0]
             client.recv(100)
-            client.sendall(b"# pxname,svname,status\nsite,FRONTEND,OPEN\n"
-                           b"web,web1,UP\nweb,web2,DOWN\nweb,spare,no check\n")
+            client.sendall(
+                b"# pxname,svname,status\nsite,FRONTEND,OPEN\nweb,web1,UP\nweb,web2,DOWN\nweb,spare,no check\n"
+            )
             client.close()
 
         thread = threading.Thread(target=serve)
@@ -186,8 +190,10 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def site(commands: list[str]) -> hosts.Site:
     made = hosts.Site.__new__(hosts.Site)
     made.faults = hosts.Faults()
-    made.webservers = [hosts.Host(name, {"topology_address": "192.0.2.1", "ansible_host": f"lab-{name}"}, made.faults)
-                       for name in ("web1", "web2")]
+    made.webservers = [
+        hosts.Host(name, {"topology_address": "192.0.2.1", "ansible_host": f"lab-{name}"}, made.faults)
+        for name in ("web1", "web2")
+    ]
     return made
 
 
@@ -196,12 +202,17 @@ def test_faults_are_undone_in_reverse(site: hosts.Site, commands: list[str]) -> 
     site.webservers[1].freeze()
     site.heal()
     assert commands == [
-        "docker kill lab-web1", "docker pause lab-web2", "docker unpause lab-web2", "docker start lab-web1"]
+        "docker kill lab-web1",
+        "docker pause lab-web2",
+        "docker unpause lab-web2",
+        "docker start lab-web1",
+    ]
     assert (site.faults.undo, site.faults.struck) == ([], None)
 
 
 def test_fault_that_cannot_be_undone_does_not_keep_the_others(
-        site: hosts.Site, commands: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    site: hosts.Site, commands: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse() -> None:
         raise hosts.CommandFailedError("no")
 
@@ -229,7 +240,8 @@ def test_way_back_that_is_interrupted_is_taken_again(site: hosts.Site) -> None:
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, hosts.CommandFailedError])
 def test_site_is_healed_whatever_happens(
-        site: hosts.Site, commands: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: type) -> None:
+    site: hosts.Site, commands: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: type
+) -> None:
     class Idle:
         running, sent, failed = True, 100, 0
 
@@ -285,10 +297,20 @@ def test_stand_in_answers_late_and_wrong(tmp_path: Path) -> None:
 def result() -> dict:
     one = drill(Expect(excuse=in_flight, most=0.2, gap=1.0))
     made = {
-        "started": "2026-01-02T03:04:05+00:00", "repeat": 1, "drills": [],
+        "started": "2026-01-02T03:04:05+00:00",
+        "repeat": 1,
+        "drills": [],
         "machine": {"cpu": "unit", "cores": 2, "memory_gib": 4.0, "kernel": "6.1", "docker": "26.1"},
-        "site": {"url": SETTINGS.url, "addresses": SETTINGS.addresses, "distro": "trixie", "engine": "mysql",
-                 "topology": "replication", "loadbalancers": ["lb1"], "webservers": ["web1"], "databases": ["db1"]},
+        "site": {
+            "url": SETTINGS.url,
+            "addresses": SETTINGS.addresses,
+            "distro": "trixie",
+            "engine": "mysql",
+            "topology": "replication",
+            "loadbalancers": ["lb1"],
+            "webservers": ["web1"],
+            "databases": ["db1"],
+        },
         "load": {"rate": 200.0, "writes": 0.2, "connect_timeout": 3.0, "total_timeout": 20.0, "lead": 3.0},
     }
     moved = holding("192.0.2.10", {"lb1": samples(0, 2), "lb2": samples(2.1, 5)})
@@ -313,8 +335,9 @@ def test_page_needs_nothing_else(result: dict) -> None:
 
 def test_tables(result: dict) -> None:
     assert "1/1" in report.table(result)
-    assert ("| A unit test. (`unit`) | in flight, < 0.2 s of load | 3 | 0 / 0 | 0.02 | 1 | 1/1 |"
-            in report.readme(result))
+    assert "| A unit test. (`unit`) | in flight, < 0.2 s of load | 3 | 0 / 0 | 0.02 | 1 | 1/1 |" in report.readme(
+        result
+    )
 
 
 def test_readme_is_updated_between_its_markers(result: dict, tmp_path: Path) -> None:

@@ -17,14 +17,29 @@ def ledger(*requests: Request, end: float = 1.0) -> Ledger:
 
 def request(n: int, latency: float = 0.01, error: str | None = None, method: str = "GET") -> Request:
     planned = n / SETTINGS.rate
-    return Request(n=n, planned=planned, method=method, path="/", to=None, new=False, sent=planned,
-                   done=planned + latency, error=error)
+    return Request(
+        n=n,
+        planned=planned,
+        method=method,
+        path="/",
+        to=None,
+        new=False,
+        sent=planned,
+        done=planned + latency,
+        error=error,
+    )
 
 
 def lines(*requests: Request, sent: int) -> list[str]:
     summary = {"start": 0.0, "end": 1.0, "requests": sent, "cpu_seconds": 0.1}
-    return [json.dumps(line) for line in ({"settings": dataclasses.asdict(SETTINGS)},
-                                          *map(dataclasses.asdict, requests), {"summary": summary})]
+    return [
+        json.dumps(line)
+        for line in (
+            {"settings": dataclasses.asdict(SETTINGS)},
+            *map(dataclasses.asdict, requests),
+            {"summary": summary},
+        )
+    ]
 
 
 def test_read_sorts_by_plan() -> None:

@@ -43,8 +43,16 @@ class Site:
         return self.created(request, text)
 
     def created(self, request: web.Request, text: str) -> web.Response:
-        return web.json_response({"id": len(self.rows), "text": text, "web": "web1", "database": "db1",
-                                  "key": request.headers["Idempotency-Key"]}, status=201)
+        return web.json_response(
+            {
+                "id": len(self.rows),
+                "text": text,
+                "web": "web1",
+                "database": "db1",
+                "key": request.headers["Idempotency-Key"],
+            },
+            status=201,
+        )
 
 
 def drive(site: Site, seconds: float = 1.0, tls: Path | None = None, **settings: Any) -> Ledger:
@@ -66,7 +74,9 @@ def drive(site: Site, seconds: float = 1.0, tls: Path | None = None, **settings:
         url = f"{'https' if tls else 'http'}://site.test:{port}"
         await load.run(
             load.Settings(**({"url": url, "addresses": ["127.0.0.1"], "run": "unit", "duration": seconds} | settings)),
-            lambda line: lines.append(load.json.dumps(line)), asyncio.Event())
+            lambda line: lines.append(load.json.dumps(line)),
+            asyncio.Event(),
+        )
         await runner.cleanup()
 
     asyncio.run(both())
@@ -87,6 +97,7 @@ def test_mix_and_connections() -> None:
 
 def test_open_loop_keeps_the_plan_while_the_site_stalls() -> None:
     """Requests go out at their time although nothing has come back for half a second."""
+
     async def stall() -> None:
         await asyncio.sleep(0.5)
 
@@ -144,8 +155,7 @@ def test_lost_double_and_unknown_writes() -> None:
     site.fault = lambda n, request: misbehave(request) if request.method == "POST" else None
     ledger = drive(site)
     writes = ledger.compare(site.rows)
-    assert (writes.acknowledged, writes.lost, writes.double, writes.unknown_present) == (
-        38, [posts[2]], [posts[4]], 1)
+    assert (writes.acknowledged, writes.lost, writes.double, writes.unknown_present) == (38, [posts[2]], [posts[4]], 1)
 
 
 def test_answer_for_another_request_is_a_failure() -> None:
@@ -183,13 +193,21 @@ def certificate(name: str, path: Path) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
-    signed = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-              .serial_number(x509.random_serial_number()).not_valid_before(now)
-              .not_valid_after(now + datetime.timedelta(days=1))
-              .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-              .sign(key, hashes.SHA256()))
-    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(
+        signed.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
     return path
 
 

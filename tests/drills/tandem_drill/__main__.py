@@ -38,7 +38,8 @@ class Terminal:
 def arguments() -> argparse.Namespace:
     """Return the command line."""
     parser = argparse.ArgumentParser(
-        prog="bin/drill", description="Breaks the lab under load, counts every request, and heals what it broke.")
+        prog="bin/drill", description="Breaks the lab under load, counts every request, and heals what it broke."
+    )
     parser.add_argument("drill", nargs="*", help="names of drills; all if none is given")
     parser.add_argument("--list", action="store_true", help="list the drills and end")
     parser.add_argument("--inventory", default=str(ROOT / "inventory/lab"), help="inventory of the lab")
@@ -87,17 +88,21 @@ def main() -> int:
 
     signal.signal(signal.SIGINT, interrupted)
     signal.signal(signal.SIGTERM, interrupted)
-    terminal.line(f"{settings.rate:g} requests/s to {site.url} at {', '.join(site.addresses)}, "
-                  f"{settings.writes:.0%} writes; time-outs {settings.connect_timeout:g} s to connect, "
-                  f"{settings.total_timeout:g} s in all; nothing is sent twice")
+    terminal.line(
+        f"{settings.rate:g} requests/s to {site.url} at {', '.join(site.addresses)}, "
+        f"{settings.writes:.0%} writes; time-outs {settings.connect_timeout:g} s to connect, "
+        f"{settings.total_timeout:g} s in all; nothing is sent twice"
+    )
     result, code = report.begin(site, settings, given.repeat), 0
     try:
         install_client(site)
         for drill, outcomes in run_all(chosen, site, settings, given.repeat, folder, terminal.progress):
             record = report.add(result, drill, outcomes)
             code |= not record["passed"]
-            terminal.line(f"{'held  ' if record['passed'] else 'FAILED'} {drill.name}: "
-                          + ", ".join(f"{key} {text}" for key, text in report.cells(record).items() if key != "drill"))
+            terminal.line(
+                f"{'held  ' if record['passed'] else 'FAILED'} {drill.name}: "
+                + ", ".join(f"{key} {text}" for key, text in report.cells(record).items() if key != "drill")
+            )
     except UnhealthyError as error:
         terminal.line(f"the site is not healthy, nothing was broken: {error}")
         code = 1

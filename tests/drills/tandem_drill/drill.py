@@ -105,10 +105,15 @@ class Drill:
         :raises AttributeError: when it has no `inject`.
         """
         assert module.__doc__, f"{module.__name__} does not say what it shows"
-        return cls(name=module.__name__.replace("_", "-"), shows=module.__doc__.strip().splitlines()[0],
-                   inject=module.inject, prepare=getattr(module, "prepare", None),
-                   expect=getattr(module, "EXPECT", Expect()), hold=getattr(module, "HOLD", HOLD),
-                   needs=getattr(module, "NEEDS", {}))
+        return cls(
+            name=module.__name__.replace("_", "-"),
+            shows=module.__doc__.strip().splitlines()[0],
+            inject=module.inject,
+            prepare=getattr(module, "prepare", None),
+            expect=getattr(module, "EXPECT", Expect()),
+            hold=getattr(module, "HOLD", HOLD),
+            needs=getattr(module, "NEEDS", {}),
+        )
 
     def missing(self, site: Site) -> str | None:
         """Return what this site lacks for the drill, None if nothing."""
@@ -137,9 +142,21 @@ class Load:
         self._settings, self._ledger = settings, ledger
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the load
         self._process = subprocess.Popen(
-            ["docker", "exec", "-i", site.client.container, "python3", CLIENT,
-             json.dumps(dataclasses.asdict(settings))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, start_new_session=True)
+            [
+                "docker",
+                "exec",
+                "-i",
+                site.client.container,
+                "python3",
+                CLIENT,
+                json.dumps(dataclasses.asdict(settings)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            start_new_session=True,
+        )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -192,8 +209,13 @@ class Outcome:
 def install_client(site: Site) -> None:
     """Put the load client on the client host, with its library from the distribution."""
     if "no" in site.client.run("sh", "-c", "python3 -c 'import aiohttp' 2>/dev/null || echo no"):
-        site.client.run("sh", "-c", "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y "
-                                    "--no-install-recommends python3-aiohttp", timeout=300)
+        site.client.run(
+            "sh",
+            "-c",
+            "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y "
+            "--no-install-recommends python3-aiohttp",
+            timeout=300,
+        )
     source = Path(__file__).with_name("load.py").read_text(encoding="utf-8")
     site.client.run("sh", "-c", f"cat > {CLIENT}", input=source)
 
@@ -273,8 +295,10 @@ def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Cal
             hold("fault in force", drill.hold)
             mark("heal")
             site.heal()
-            problems += [f"not healthy {RECOVERY:g} s after it was healed: {problem}"
-                         for problem in wait_until_healthy(site, RECOVERY)]
+            problems += [
+                f"not healthy {RECOVERY:g} s after it was healed: {problem}"
+                for problem in wait_until_healthy(site, RECOVERY)
+            ]
             mark("healthy")
             hold("healthy", LEAD)
         except (CommandFailedError, IncompleteLedgerError) as error:
@@ -299,8 +323,14 @@ def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Cal
     return judge(drill, ended, marks, holdings, ended.compare(rows), problems)
 
 
-def judge(drill: Drill, ledger: Ledger, marks: list[tuple[float, str]], holdings: list[Holding], writes: Writes,
-          problems: list[str]) -> Outcome:
+def judge(
+    drill: Drill,
+    ledger: Ledger,
+    marks: list[tuple[float, str]],
+    holdings: list[Holding],
+    writes: Writes,
+    problems: list[str],
+) -> Outcome:
     """Hold what was measured against what the drill expects; `problems` are those already known."""
     expect, found = drill.expect, list(problems)
     addresses = {request.to for request in ledger.requests}
@@ -318,11 +348,15 @@ def judge(drill: Drill, ledger: Ledger, marks: list[tuple[float, str]], holdings
     unexcused = len(ledger.failed) - len(excused)
 
     if unexcused:
-        found.append(f"{unexcused} of {len(ledger.requests)} requests failed"
-                     + (f" besides the {len(excused)} that may ({expect.text()})" if expect.excuse else ""))
+        found.append(
+            f"{unexcused} of {len(ledger.requests)} requests failed"
+            + (f" besides the {len(excused)} that may ({expect.text()})" if expect.excuse else "")
+        )
     if expect.most and len(excused) >= expect.most * ledger.settings.rate:
-        found.append(f"{len(excused)} requests failed {expect.excuse.__name__.replace('_', ' ')}, "
-                     f"{expect.most:g} s of load are {expect.most * ledger.settings.rate:g}")
+        found.append(
+            f"{len(excused)} requests failed {expect.excuse.__name__.replace('_', ' ')}, "
+            f"{expect.most:g} s of load are {expect.most * ledger.settings.rate:g}"
+        )
     if writes.lost:
         found.append(f"{len(writes.lost)} of {writes.acknowledged} acknowledged writes are lost: {writes.lost[:3]}")
     if writes.double:
@@ -345,30 +379,50 @@ def judge(drill: Drill, ledger: Ledger, marks: list[tuple[float, str]], holdings
         problems=found,
         marks=[{"t": since_start(t), "label": label} for t, label in marks],
         numbers={
-            "requests": len(ledger.requests), "failed": len(ledger.failed), "excused": len(excused),
-            "errors": ledger.errors(), "acknowledged": writes.acknowledged, "lost": len(writes.lost),
-            "double": len(writes.double), "unknown_present": writes.unknown_present,
-            "gap": round(gap, 3), "gap_at": since_start(gap_begin),
+            "requests": len(ledger.requests),
+            "failed": len(ledger.failed),
+            "excused": len(excused),
+            "errors": ledger.errors(),
+            "acknowledged": writes.acknowledged,
+            "lost": len(writes.lost),
+            "double": len(writes.double),
+            "unknown_present": writes.unknown_present,
+            "gap": round(gap, 3),
+            "gap_at": since_start(gap_begin),
             "write_gap": round(_length(ledger.gap(lambda request: request.method == "POST")), 3),
-            "latency": {"p50": round(ledger.latency(0.5), 4), "p99": round(ledger.latency(0.99), 4),
-                        "max": round(ledger.latency(1), 4)},
+            "latency": {
+                "p50": round(ledger.latency(0.5), 4),
+                "p99": round(ledger.latency(0.99), 4),
+                "max": round(ledger.latency(1), 4),
+            },
             "lateness": {"p99": round(ledger.lateness(0.99), 4), "max": round(ledger.lateness(1), 4)},
             "client_cpu": round(ledger.cpu_seconds / (ledger.end - ledger.start), 3),
             "hidden_retries": sum(request.attempts > 1 for request in ledger.requests),
-            "vips": [{"address": h.address, "two": round(h.two, 3), "none": round(h.none, 3),
-                      "holders": [{"host": host, "begin": since_start(begin), "end": since_start(end)}
-                                  for host, spans in h.intervals.items() for begin, end in spans]}
-                     for h in holdings],
+            "vips": [
+                {
+                    "address": h.address,
+                    "two": round(h.two, 3),
+                    "none": round(h.none, 3),
+                    "holders": [
+                        {"host": host, "begin": since_start(begin), "end": since_start(end)}
+                        for host, spans in h.intervals.items()
+                        for begin, end in spans
+                    ],
+                }
+                for h in holdings
+            ],
         },
-        timeline={key: [record[key] for record in timeline] for key in ("t", "ok", "failed", "p50", "max")})
+        timeline={key: [record[key] for record in timeline] for key in ("t", "ok", "failed", "p50", "max")},
+    )
 
 
 def _length(interval: tuple[float, float]) -> float:
     return interval[1] - interval[0]
 
 
-def run_all(chosen: list[Drill], site: Site, settings: Settings, repeat: int, folder: Path,
-            say: Callable[[str], None]) -> Iterator[tuple[Drill, list[Outcome]]]:
+def run_all(
+    chosen: list[Drill], site: Site, settings: Settings, repeat: int, folder: Path, say: Callable[[str], None]
+) -> Iterator[tuple[Drill, list[Outcome]]]:
     """Run each drill `repeat` times; yield it with its outcomes as soon as it is done.
 
     :raises UnhealthyError: when the site is not healthy before a run, after a minute's patience.
@@ -382,7 +436,13 @@ def run_all(chosen: list[Drill], site: Site, settings: Settings, repeat: int, fo
             # A name of its own for each run: it marks the run's notes in the database.
             mark = f"drill-{drill.name}-{number}-{int(time.time())}"
             prefix = f"{drill.name} {number}/{repeat}"
-            outcomes.append(perform(drill, site, dataclasses.replace(settings, run=mark),
-                                    folder / f"{drill.name}-{number}.jsonl.gz",
-                                    lambda text, prefix=prefix: say(f"{prefix} {text}")))
+            outcomes.append(
+                perform(
+                    drill,
+                    site,
+                    dataclasses.replace(settings, run=mark),
+                    folder / f"{drill.name}-{number}.jsonl.gz",
+                    lambda text, prefix=prefix: say(f"{prefix} {text}"),
+                )
+            )
         yield drill, outcomes

@@ -35,8 +35,9 @@ def run(*argv: str, input: str | None = None, timeout: float = 120) -> str:  # n
     :raises CommandFailedError: when it fails or takes too long; carries the command and what it said.
     """
     try:
-        done = subprocess.run(argv, input=input, timeout=timeout, capture_output=True, text=True, check=False,
-                              start_new_session=True)  # Ctrl-C is for us: a fault must not be left half made
+        done = subprocess.run(
+            argv, input=input, timeout=timeout, capture_output=True, text=True, check=False, start_new_session=True
+        )  # Ctrl-C is for us: a fault must not be left half made
     except subprocess.TimeoutExpired as error:
         raise CommandFailedError(f"{' '.join(argv)[:200]}: no end after {timeout} s") from error
     if done.returncode:
@@ -121,10 +122,18 @@ class Host:
     def _link(self, index: str, state: str) -> None:
         """Set the machine's end of the cable up or down, and note when."""
         image = run("docker", "inspect", "--format", "{{.Image}}", self.container).strip()
-        script = (f'ip link set "$(ip -o link | sed -n "s/^{index}: \\([^@:]*\\).*/\\1/p")" {state}'
-                  " && date +%s.%N")
-        moment = run("docker", "run", "--rm", "--network=host", "--cap-add=NET_ADMIN", "--entrypoint=/bin/sh",
-                     image, "-c", script)
+        script = f'ip link set "$(ip -o link | sed -n "s/^{index}: \\([^@:]*\\).*/\\1/p")" {state} && date +%s.%N'
+        moment = run(
+            "docker",
+            "run",
+            "--rm",
+            "--network=host",
+            "--cap-add=NET_ADMIN",
+            "--entrypoint=/bin/sh",
+            image,
+            "-c",
+            script,
+        )
         self._faults.struck = float(moment)
 
     def kill_unit(self, unit: str) -> None:
@@ -143,8 +152,17 @@ class Host:
         stop = "! systemctl -q is-active drill-standin || systemctl stop drill-standin"
         self._undo += [lambda: self.run("systemctl", "start", *units), lambda: self.run("sh", "-c", stop)]
         self.run("systemctl", "stop", *units)
-        self.run("systemd-run", "--collect", "--unit=drill-standin", "python3", "-c", STAND_IN,
-                 f"/run/{name}/{name}.sock", str(status), str(seconds))
+        self.run(
+            "systemd-run",
+            "--collect",
+            "--unit=drill-standin",
+            "python3",
+            "-c",
+            STAND_IN,
+            f"/run/{name}/{name}.sock",
+            str(status),
+            str(seconds),
+        )
 
 
 class Site:
@@ -176,8 +194,9 @@ class Site:
         self.url = url or f"{'http' if tls == 'none' else 'https'}://{self.name}"
         self.ca = ca or (ACME_ROOT if self.url.startswith("https:") else None)
         self.acme_hosts = self.loadbalancers if tls == "acme" else []
-        self.vips = [str(vip["address"] if isinstance(vip, dict) else vip).split("/")[0]
-                     for vip in shared.get("site_vips", [])]
+        self.vips = [
+            str(vip["address"] if isinstance(vip, dict) else vip).split("/")[0] for vip in shared.get("site_vips", [])
+        ]
         self.addresses = self.vips or [host.address for host in self.loadbalancers]
 
     def heal(self) -> None:
@@ -202,8 +221,16 @@ class Site:
 
         :raises CommandFailedError: when it fails; carries the end of its output.
         """
-        run(str(Path(sys.executable).with_name("ansible-playbook")), "--inventory", self.inventory,
-            str(ROOT / name), *options, "--extra-vars", json.dumps(variables), timeout=1200)
+        run(
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "--inventory",
+            self.inventory,
+            str(ROOT / name),
+            *options,
+            "--extra-vars",
+            json.dumps(variables),
+            timeout=1200,
+        )
 
     def until(self, question: Callable[[], object], what: str, limit: float = 60) -> None:
         """Poll until the question is answered with something true.
@@ -241,8 +268,12 @@ class Site:
         raise CommandFailedError("no database takes writes")
 
     def _role(self, host: Host) -> dict[str, Any]:
-        return host.ask(**{role: ("http", {"address": host.address, "port": 9200, "path": f"/{role}"})
-                           for role in ("primary", "replica")})
+        return host.ask(
+            **{
+                role: ("http", {"address": host.address, "port": 9200, "path": f"/{role}"})
+                for role in ("primary", "replica")
+            }
+        )
 
     def problems(self) -> list[str]:
         """Return what keeps the site from being healthy, an empty list if nothing does.
@@ -255,8 +286,10 @@ class Site:
         if https:
             target |= {"name": self.name, "ca": self.ca}
         questions = [(self.client, {address: ("http", target | {"address": address}) for address in self.addresses})]
-        questions += [(host, {"haproxy": ("haproxy", "/run/haproxy/admin.sock"), "held": ("held", self.vips)})
-                      for host in self.loadbalancers]
+        questions += [
+            (host, {"haproxy": ("haproxy", "/run/haproxy/admin.sock"), "held": ("held", self.vips)})
+            for host in self.loadbalancers
+        ]
         with ThreadPoolExecutor() as pool:
             answers = list(pool.map(lambda question: question[0].ask(**question[1]), questions))
             roles = dict(zip(self.databases, pool.map(self._role, self.databases), strict=True))
@@ -266,18 +299,25 @@ class Site:
             if isinstance(answer["haproxy"], str):
                 found.append(f"{host}: {answer['haproxy']}")
             else:
-                found += [f"{host}: {server} is {state}" for server, state in answer["haproxy"].items()
-                          if state != "UP"]
+                found += [
+                    f"{host}: {server} is {state}" for server, state in answer["haproxy"].items() if state != "UP"
+                ]
         for vip in self.vips:
-            holders = [host.name for host, answer in zip(self.loadbalancers, answers[1:], strict=True)
-                       if isinstance(answer["held"], list) and vip in answer["held"]]
+            holders = [
+                host.name
+                for host, answer in zip(self.loadbalancers, answers[1:], strict=True)
+                if isinstance(answer["held"], list) and vip in answer["held"]
+            ]
             if len(holders) != 1:
                 found.append(f"{vip} is held by {' and '.join(holders) or 'none'}")
         primaries = [host.name for host, role in roles.items() if role["primary"] == 200]
         if len(primaries) != 1:
             found.append(f"the databases that take writes are {primaries}, not one")
-        found += [f"{host}: answers /replica with {role['replica']}" for host, role in roles.items()
-                  if 200 not in role.values()]
+        found += [
+            f"{host}: answers /replica with {role['replica']}"
+            for host, role in roles.items()
+            if 200 not in role.values()
+        ]
         return found
 
     def rows(self, run_name: str) -> list[str]:

@@ -62,7 +62,8 @@ class Ledger:
         requests.sort(key=lambda request: request.n)
         if [request.n for request in requests] != list(range(summary["requests"])):
             raise IncompleteLedgerError(
-                f"{summary['requests']} requests were sent and {len(requests)} are in the ledger")
+                f"{summary['requests']} requests were sent and {len(requests)} are in the ledger"
+            )
         return cls(settings, requests, summary["start"], summary["end"], summary["cpu_seconds"])
 
     @property
@@ -85,8 +86,12 @@ class Ledger:
         """
         return _quantile([r.sent - r.planned for r in self.requests], share)
 
-    def gap(self, wanted: Callable[[Request], bool] = lambda request: True,
-            begin: float | None = None, end: float | None = None) -> tuple[float, float]:
+    def gap(
+        self,
+        wanted: Callable[[Request], bool] = lambda request: True,
+        begin: float | None = None,
+        end: float | None = None,
+    ) -> tuple[float, float]:
         """Return begin and end of the longest interval in which no wanted request succeeded.
 
         Intervals are between two successes, or between one and `begin` or `end`: Unix times, by default
@@ -108,9 +113,15 @@ class Ledger:
         records = []
         for index, bucket in enumerate(buckets):
             latencies = [r.done - r.sent for r in bucket if r.error is None]
-            records.append({"t": round(index * BUCKET, 3), "ok": len(latencies), "failed": len(bucket) - len(latencies),
-                            "p50": _quantile(latencies, 0.5) if latencies else None,
-                            "max": max(latencies, default=None)})
+            records.append(
+                {
+                    "t": round(index * BUCKET, 3),
+                    "ok": len(latencies),
+                    "failed": len(bucket) - len(latencies),
+                    "p50": _quantile(latencies, 0.5) if latencies else None,
+                    "max": max(latencies, default=None),
+                }
+            )
         return records
 
     def compare(self, rows: Iterable[str]) -> Writes:
@@ -126,7 +137,8 @@ class Ledger:
             acknowledged=len(acknowledged),
             lost=[text for text in acknowledged if text not in present],
             double=[text for text, count in present.items() if count > 1],
-            unknown_present=sum(request.error is not None and request.text in present for request in writes))
+            unknown_present=sum(request.error is not None and request.text in present for request in writes),
+        )
 
 
 def _quantile(values: list[float], share: float) -> float:

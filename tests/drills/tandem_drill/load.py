@@ -119,8 +119,16 @@ class _Fixed(AbstractResolver):
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
         own = socket.AF_INET if self._address.version == 4 else socket.AF_INET6
-        return [{"hostname": host, "host": str(self._address), "port": port, "family": own, "proto": 0,
-                 "flags": socket.AI_NUMERICHOST}]
+        return [
+            {
+                "hostname": host,
+                "host": str(self._address),
+                "port": port,
+                "family": own,
+                "proto": 0,
+                "flags": socket.AI_NUMERICHOST,
+            }
+        ]
 
     async def close(self) -> None:
         """Nothing is held open."""
@@ -132,9 +140,14 @@ def plan(n: int, settings: Settings, start: float) -> Request:
     # Pairs of a kept and a new connection, so that reads and writes see both alike.
     write = kind // 2 < settings.writes * 5
     addresses = settings.addresses or [None]
-    request = Request(n=n, planned=start + n / settings.rate, method="POST" if write else "GET",
-                      path="/notes" if write else settings.read_paths[(n // 2) % len(settings.read_paths)],
-                      to=addresses[ten % len(addresses)], new=bool(kind % 2))
+    request = Request(
+        n=n,
+        planned=start + n / settings.rate,
+        method="POST" if write else "GET",
+        path="/notes" if write else settings.read_paths[(n // 2) % len(settings.read_paths)],
+        to=addresses[ten % len(addresses)],
+        new=bool(kind % 2),
+    )
     if write:
         request.text = f"{settings.run} {n}"
         request.key = str(uuid.uuid4())
@@ -180,7 +193,8 @@ def _session(address: str | None, new: bool, settings: Settings) -> aiohttp.Clie
     session = aiohttp.ClientSession(
         connector=_Connector(force_close=new, ssl=context, resolver=_Fixed(address) if address else None),
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=settings.total_timeout, sock_connect=settings.connect_timeout))
+        timeout=aiohttp.ClientTimeout(total=settings.total_timeout, sock_connect=settings.connect_timeout),
+    )
     # By default aiohttp sends a GET again when a kept connection turns out to be dead. There is no
     # public switch; older releases do not retry and lack the attribute.
     if hasattr(session, "_retry_connection"):
@@ -194,8 +208,11 @@ async def run(settings: Settings, emit: Callable[[dict[str, Any]], None], stop: 
     :param emit: takes each line of the ledger as a dictionary, requests in the order they end.
     """
     emit({"settings": dataclasses.asdict(settings)})
-    sessions = {(address, new): _session(address, new, settings)
-                for address in settings.addresses or [None] for new in (False, True)}
+    sessions = {
+        (address, new): _session(address, new, settings)
+        for address in settings.addresses or [None]
+        for new in (False, True)
+    }
     tasks: set[asyncio.Task[None]] = set()
     cpu, start = time.process_time(), now()
     sent = 0

@@ -24,8 +24,7 @@ def held(addresses: list) -> list:
     own = set(re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", Path("/proc/net/fib_trie").read_text()))
     inet6 = Path("/proc/net/if_inet6")
     if inet6.exists():
-        own |= {str(ipaddress.ip_address(bytes.fromhex(line.split()[0])))
-                for line in inet6.read_text().splitlines()}
+        own |= {str(ipaddress.ip_address(bytes.fromhex(line.split()[0]))) for line in inet6.read_text().splitlines()}
     return [address for address in addresses if str(ipaddress.ip_address(address)) in own]
 
 
@@ -36,8 +35,11 @@ def haproxy_servers(path: str) -> dict:
         client.connect(path)
         client.sendall(b"show stat\n")
         text = b"".join(iter(lambda: client.recv(65536), b"")).decode().lstrip("# ")
-    return {f"{row['pxname']}/{row['svname']}": row["status"] for row in csv.DictReader(text.splitlines())
-            if row["svname"] not in ("FRONTEND", "BACKEND") and row["status"] != "no check"}
+    return {
+        f"{row['pxname']}/{row['svname']}": row["status"]
+        for row in csv.DictReader(text.splitlines())
+        if row["svname"] not in ("FRONTEND", "BACKEND") and row["status"] != "no check"
+    }
 
 
 def http_status(question: dict) -> int:

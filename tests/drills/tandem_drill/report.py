@@ -25,11 +25,16 @@ README_BEGIN, README_END = "<!-- drills: begin -->", "<!-- drills: end -->"
 def machine() -> dict[str, Any]:
     """Return what the numbers were measured on."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    model = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")),
-                 platform.machine())
-    return {"cpu": model, "cores": len(os.sched_getaffinity(0)),
-            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-            "kernel": platform.release(), "docker": run("docker", "version", "--format", "{{.Server.Version}}").strip()}
+    model = next(
+        (line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), platform.machine()
+    )
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "kernel": platform.release(),
+        "docker": run("docker", "version", "--format", "{{.Server.Version}}").strip(),
+    }
 
 
 def begin(site: Site, settings: Settings, repeat: int) -> dict[str, Any]:
@@ -38,12 +43,24 @@ def begin(site: Site, settings: Settings, repeat: int) -> dict[str, Any]:
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "site": {"url": site.url, "addresses": site.addresses, "distro": variables.get("lab_distro"),
-                 "engine": variables.get("mysql_engine"), "topology": variables.get("mysql_topology"),
-                 **{tier: [host.name for host in getattr(site, tier)]
-                    for tier in ("loadbalancers", "webservers", "databases")}},
-        "load": {"rate": settings.rate, "writes": settings.writes, "connect_timeout": settings.connect_timeout,
-                 "total_timeout": settings.total_timeout, "lead": LEAD},
+        "site": {
+            "url": site.url,
+            "addresses": site.addresses,
+            "distro": variables.get("lab_distro"),
+            "engine": variables.get("mysql_engine"),
+            "topology": variables.get("mysql_topology"),
+            **{
+                tier: [host.name for host in getattr(site, tier)]
+                for tier in ("loadbalancers", "webservers", "databases")
+            },
+        },
+        "load": {
+            "rate": settings.rate,
+            "writes": settings.writes,
+            "connect_timeout": settings.connect_timeout,
+            "total_timeout": settings.total_timeout,
+            "lead": LEAD,
+        },
         "repeat": repeat,
         "drills": [],
     }
@@ -53,9 +70,12 @@ def add(report: dict[str, Any], drill: Drill, outcomes: Iterable[Outcome]) -> di
     """Add a drill with its runs to the report; return its record."""
     runs = [dataclasses.asdict(outcome) for outcome in outcomes]
     record = {
-        "name": drill.name, "shows": drill.shows, "hold": drill.hold,
+        "name": drill.name,
+        "shows": drill.shows,
+        "hold": drill.hold,
         "expect": {"failed": drill.expect.text(), "gap": drill.expect.gap},
-        "passed": all(not run["problems"] for run in runs), "runs": runs,
+        "passed": all(not run["problems"] for run in runs),
+        "runs": runs,
     }
     report["drills"].append(record)
     return record
@@ -75,9 +95,11 @@ def page(report: dict[str, Any]) -> str:
     """Return the report as one HTML page that needs nothing else."""
     vendor = HERE / "vendor" / "uplot"
     # The data stands in a script element: only "</" could end it early.
-    parts = {"UPLOT_CSS": (vendor / "uPlot.min.css").read_text(encoding="utf-8"),
-             "UPLOT_JS": (vendor / "uPlot.iife.min.js").read_text(encoding="utf-8"),
-             "REPORT_JSON": json.dumps(report).replace("</", "<\\/")}
+    parts = {
+        "UPLOT_CSS": (vendor / "uPlot.min.css").read_text(encoding="utf-8"),
+        "UPLOT_JS": (vendor / "uPlot.iife.min.js").read_text(encoding="utf-8"),
+        "REPORT_JSON": json.dumps(report).replace("</", "<\\/"),
+    }
     text = (HERE / "report.html").read_text(encoding="utf-8")
     for name, part in parts.items():
         text = text.replace("{{ " + name + " }}", part)
@@ -93,8 +115,12 @@ def cells(record: dict[str, Any]) -> dict[str, str]:
 
     passed = sum(not run["problems"] for run in record["runs"])
     return {
-        "drill": record["name"], "requests": f"{sum(number['requests'] for number in numbers)}",
-        "failed": worst("failed"), "lost": worst("lost"), "double": worst("double"), "gap s": worst("gap"),
+        "drill": record["name"],
+        "requests": f"{sum(number['requests'] for number in numbers)}",
+        "failed": worst("failed"),
+        "lost": worst("lost"),
+        "double": worst("double"),
+        "gap s": worst("gap"),
         "p99 ms": f"{max(number['latency']['p99'] for number in numbers) * 1000:.0f}" if numbers else "?",
         "late ms": f"{max(number['lateness']['p99'] for number in numbers) * 1000:.0f}" if numbers else "?",
         "held": f"{passed}/{len(record['runs'])}",
@@ -108,27 +134,39 @@ def table(report: dict[str, Any]) -> str:
         return "no drill was run"
     rows.insert(0, {key: key for key in rows[0]})
     widths = {key: max(len(row[key]) for row in rows) for key in rows[0]}
-    lines = ["  ".join(text.ljust(widths[key]) if key == "drill" else text.rjust(widths[key])
-                       for key, text in row.items()) for row in rows]
-    lines += [f"{record['name']} {number}: {problem}" for record in report["drills"]
-              for number, run in enumerate(record["runs"], 1) for problem in run["problems"]]
+    lines = [
+        "  ".join(text.ljust(widths[key]) if key == "drill" else text.rjust(widths[key]) for key, text in row.items())
+        for row in rows
+    ]
+    lines += [
+        f"{record['name']} {number}: {problem}"
+        for record in report["drills"]
+        for number, run in enumerate(record["runs"], 1)
+        for problem in run["problems"]
+    ]
     return "\n".join(lines)
 
 
 def readme(report: dict[str, Any]) -> str:
     """Return the README's table, which says what was measured and on what."""
     load, on = report["load"], report["machine"]
-    lines = [README_BEGIN, "",
-             f"Measured {report['started'][:10]} on {on['cores']} cores ({on['cpu']}), {on['memory_gib']} GiB, "
-             f"Linux {on['kernel']}: {load['rate']:g} requests/s, {load['writes']:.0%} writes, "
-             f"{report['repeat']} runs each; the worst run is shown.", "",
-             "| what happens | may fail | failed | lost / double | gap, s | allowed, s | held |",
-             "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        README_BEGIN,
+        "",
+        f"Measured {report['started'][:10]} on {on['cores']} cores ({on['cpu']}), {on['memory_gib']} GiB, "
+        f"Linux {on['kernel']}: {load['rate']:g} requests/s, {load['writes']:.0%} writes, "
+        f"{report['repeat']} runs each; the worst run is shown.",
+        "",
+        "| what happens | may fail | failed | lost / double | gap, s | allowed, s | held |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for record in report["drills"]:
         row, gap = cells(record), record["expect"]["gap"]
-        lines.append(f"| {record['shows']} (`{record['name']}`) | {record['expect']['failed']} | {row['failed']} "
-                     f"| {row['lost']} / {row['double']} | {row['gap s']} | {'-' if gap is None else f'{gap:g}'} "
-                     f"| {row['held']} |")
+        lines.append(
+            f"| {record['shows']} (`{record['name']}`) | {record['expect']['failed']} | {row['failed']} "
+            f"| {row['lost']} / {row['double']} | {row['gap s']} | {'-' if gap is None else f'{gap:g}'} "
+            f"| {row['held']} |"
+        )
     return "\n".join([*lines, "", README_END])
 
 

@@ -52,15 +52,23 @@ class Watch:
         for thread in self._threads:
             if thread.ident is not None:  # it was started
                 thread.join()
-        return [holding(address, {host: [(t, address in held) for t, held in samples]
-                                  for host, samples in self._samples.items()})
-                for address in self._addresses]
+        return [
+            holding(
+                address,
+                {host: [(t, address in held) for t, held in samples] for host, samples in self._samples.items()},
+            )
+            for address in self._addresses
+        ]
 
     def _follow(self, host: Host) -> None:
         while not self._over.is_set():
             with subprocess.Popen(
-                    ["docker", "exec", host.container, "python3", "-c", PROBE, "watch", json.dumps(self._addresses)],
-                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True) as process:
+                ["docker", "exec", host.container, "python3", "-c", PROBE, "watch", json.dumps(self._addresses)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
+            ) as process:
                 self._processes[host.name] = process
                 if self._over.is_set():
                     process.terminate()
@@ -84,8 +92,10 @@ def holding(address: str, samples: dict[str, Iterable[tuple[float, bool]]]) -> H
             last = moment if held else None
         intervals[host] = spans
     moments = [moment for series in samples.values() for moment, _ in series]
-    edges = sorted([(begin, 1) for spans in intervals.values() for begin, _ in spans]
-                   + [(end, -1) for spans in intervals.values() for _, end in spans])
+    edges = sorted(
+        [(begin, 1) for spans in intervals.values() for begin, _ in spans]
+        + [(end, -1) for spans in intervals.values() for _, end in spans]
+    )
     count, since = 0, min(moments, default=0.0)
     longest = {0: 0.0, 2: 0.0}
     for moment, step in [*edges, (max(moments, default=0.0), 0)]:

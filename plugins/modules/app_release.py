@@ -82,7 +82,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-LOG_LINES = 25
+LOG_LINES = 60  # the trace of a worker, and that of gunicorn about it
 
 
 class ReleaseError(Exception):
@@ -201,9 +201,8 @@ class Application:
             self._systemctl("restart", service)
             self._wait_until_healthy(service)
         except ReleaseError as error:
-            _, log, _ = self.module.run_command(
-                ["journalctl", f"--unit={service}", f"--since={since}", f"--lines={LOG_LINES}", "--output=cat", "--quiet"]
-            )
+            journal = ["journalctl", "--quiet", "--output=cat", f"--lines={LOG_LINES}"]
+            _, log, _ = self.module.run_command([*journal, f"--unit={service}", f"--since={since}"])
             raise ReleaseError(f"{error}\nIts last log lines:\n{log.rstrip()}") from error
 
     def _wait_until_healthy(self, service: str) -> None:

@@ -61,10 +61,8 @@ class Application:
 
     def make_release(self, name: str, change: str = "true") -> str:
         """Copy the release that serves, and change the copy with a shell command."""
-        self.host.run_expect(
-            [0],
-            f"cd {RELEASES} && rm -rf {name} && cp -r $(readlink ../current) {name} && cd {name} && touch .complete && {change}",
-        )
+        copy = f"cd {RELEASES} && rm -rf {name} && cp -r $(readlink ../current) {name} && cd {name} && touch .complete"
+        self.host.run_expect([0], f"{copy} && {change}")
         return name
 
     def roll(self, release: str, health_timeout: int = 30) -> dict[str, Any]:
@@ -111,7 +109,8 @@ def database(host: Host) -> Iterator[Callable[[str], str]]:
     """Ask MariaDB as root; whatever a test did to it is undone."""
 
     def query(statement: str) -> str:
-        output = host.run("mariadb --disable-ssl-verify-server-cert --batch --skip-column-names notes --execute %s", statement)
+        client = "mariadb --disable-ssl-verify-server-cert --batch --skip-column-names"
+        output = host.run(f"{client} notes --execute %s", statement)
         assert output.rc == 0, output.stderr
         return output.stdout.strip()
 

@@ -83,7 +83,7 @@ def test_reads_go_on_while_writes_wait(notes, database):
         answer = write.result()
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) > 0
-    assert WAIT_SECONDS <= time.monotonic() - start
+    assert time.monotonic() - start >= WAIT_SECONDS
 
 
 def test_a_write_outlives_a_short_outage(host, notes, database):

@@ -20,7 +20,8 @@ def mysql_primary(results: list[dict[str, Any]]) -> dict[str, Any]:
        Every member must have answered, because a silent one may have been promoted.
     3. Nobody holds data: the first member.
 
-    :param results: of the loop over ``mysql_members`` that ran ``tandem.web.mysql_state``; each has the member as ``item``.
+    :param results: of the loop over ``mysql_members`` that ran ``tandem.web.mysql_state``; each has the member
+        as ``item``.
     :returns: the member with its ``state``; or, when the servers contradict each other, a record whose ``problem``
         is a sentence that names the hosts.
     """

@@ -7,6 +7,7 @@ differs between MySQL and MariaDB.
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 DATA_DIR = "/var/lib/mysql"
+# Holds a copy that is being received, and is gone when the server is complete with it.
+SEED_DIR = f"{DATA_DIR}/.seed"
 SYSTEM_SCHEMAS = ("mysql", "sys", "performance_schema", "information_schema")
 
 # The same thing under each engine's name.
@@ -46,6 +49,7 @@ WORDS = {
         "reload_tls": "FLUSH SSL",
     },
 }
+SWITCHES = {"ON": "1", "TRUE": "1", "YES": "1", "OFF": "0", "FALSE": "0", "NO": "0"}
 
 
 class DatabaseError(Exception):
@@ -68,8 +72,13 @@ class Server:
         self.words = WORDS[engine]
         try:
             self._connection = pymysql.connect(
-                unix_socket=socket, user="root", autocommit=True, cursorclass=DictCursor,
-                connect_timeout=5, read_timeout=timeout, write_timeout=timeout,
+                unix_socket=socket,
+                user="root",
+                autocommit=True,
+                cursorclass=DictCursor,
+                connect_timeout=5,
+                read_timeout=timeout,
+                write_timeout=timeout,
             )
         except pymysql.MySQLError as error:
             raise _sentence(error) from None
@@ -134,7 +143,7 @@ class Server:
             "running": True,
             "version": variables["version"],
             "writable": variables["read_only"] == "OFF",
-            "blank": not [name for name in schemas if name not in SYSTEM_SCHEMAS],
+            "blank": os.path.exists(SEED_DIR) or not [name for name in schemas if name not in SYSTEM_SCHEMAS],
             "replication": self.replication(),
             "replicas": sorted(host.rsplit(":", 1)[0] for host in dumps),
             "gtid": self.gtid(),
@@ -150,9 +159,28 @@ def _sentence(error: Exception) -> DatabaseError:
 def absent() -> dict[str, Any]:
     """Return the state of a server that cannot be asked: not installed yet, or not answering."""
     return {
-        "installed": os.path.isdir(f"{DATA_DIR}/mysql"), "running": False, "version": "", "writable": False,
-        "blank": True, "replication": {}, "replicas": [], "gtid": "", "semi_sync": False,
+        "installed": os.path.isdir(f"{DATA_DIR}/mysql"),
+        "running": False,
+        "version": "",
+        "writable": False,
+        "blank": True,
+        "replication": {},
+        "replicas": [],
+        "gtid": "",
+        "semi_sync": False,
     }
+
+
+def reach(engine: str, socket: str, patience: float = 10) -> Server:
+    """Return the server, which may be restarting just now, or raise DatabaseError."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return Server(engine, socket)
+        except DatabaseError:
+            if not absent()["installed"] or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def connect(module: AnsibleModule) -> Server:
@@ -162,7 +190,7 @@ def connect(module: AnsibleModule) -> Server:
     yet, by saying that there would be a change.
     """
     try:
-        return Server(module.params["engine"], module.params["socket"])
+        return reach(module.params["engine"], module.params["socket"])
     except DatabaseError as error:
         if module.check_mode and not absent()["installed"]:
             module.exit_json(changed=True, msg="There is no database server on this host yet.")
@@ -187,3 +215,14 @@ def mariadb_missing(mine: str, theirs: str) -> str:
 
 def _mariadb_state(text: str) -> list[tuple[int, int, int]]:
     return [tuple(int(part) for part in item.split("-")) for item in text.replace(" ", "").split(",") if item]
+
+
+def canonical(value: object) -> str:
+    """Return one spelling for values that mean the same: 128M and 134217728, ON and 1, 1.0 and 1."""
+    text = str(value).strip()
+    size = re.fullmatch(r"(\d+)([KMGT])", text.upper())
+    if size:
+        return str(int(size[1]) << 10 * (" KMGT".index(size[2])))
+    if re.fullmatch(r"\d+\.\d+", text):
+        return f"{float(text):g}"
+    return SWITCHES.get(text.upper(), text)

@@ -82,7 +82,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-LOG_LINES = 60  # the trace of a worker, and that of gunicorn about it
+LOG_LINES = 25
 
 
 class ReleaseError(Exception):
@@ -195,19 +195,21 @@ class Application:
 
     def _start(self, service: str) -> None:
         """Start `service` anew and wait until it is healthy, or raise with the end of its log."""
-        since = f"@{time.time():.6f}"
-        try:
-            self._systemctl("reset-failed", service, check=False)
-            self._systemctl("restart", service)
-            self._wait_until_healthy(service)
-        except ReleaseError as error:
-            journal = ["journalctl", "--quiet", "--output=cat", f"--lines={LOG_LINES}"]
-            _, log, _ = self.module.run_command([*journal, f"--unit={service}", f"--since={since}"])
-            raise ReleaseError(f"{error}\nIts last log lines:\n{log.rstrip()}") from error
-
-    def _wait_until_healthy(self, service: str) -> None:
-        path = self.module.params["health_path"]
+        self._systemctl("reset-failed", service, check=False)
+        code, _, error = self._systemctl("restart", service, check=False)
         invocation = self._show(service, "InvocationID")
+        try:
+            if code != 0:
+                raise ReleaseError(error.strip())
+            self._wait_until_healthy(service, invocation)
+        except ReleaseError as error:
+            log = "\n".join(self._log(invocation))
+            raise ReleaseError(
+                f"{error}\nIts last log lines, of which `journalctl -u {service}` has more:\n{log}"
+            ) from error
+
+    def _wait_until_healthy(self, service: str, invocation: str) -> None:
+        path = self.module.params["health_path"]
         end = time.monotonic() + self.module.params["health_timeout"]
         while True:
             answer = self._ask(self.sockets[service], path)
@@ -219,6 +221,12 @@ class Application:
             if time.monotonic() > end:
                 raise ReleaseError(f"GET {path} {answer}.")
             time.sleep(0.1)
+
+    def _log(self, invocation: str) -> list[str]:
+        """Return the last lines that the service's own processes logged, without the frames of traces."""
+        journal = ["journalctl", "--quiet", "--output=cat", "--lines=500"]
+        _, log, _ = self.module.run_command([*journal, f"_SYSTEMD_INVOCATION_ID={invocation}"])
+        return [line for line in log.splitlines() if not line.startswith("  ")][-LOG_LINES:]
 
     def _ask(self, sock: Path, path: str) -> str:
         connection = HealthConnection(sock)
@@ -260,10 +268,11 @@ class Application:
         _, out, _ = self.module.run_command(["systemctl", "show", "--value", f"--property={name}", unit])
         return out.strip()
 
-    def _systemctl(self, *arguments: str, check: bool = True) -> None:
-        code, _, error = self.module.run_command(["systemctl", *arguments])
+    def _systemctl(self, *arguments: str, check: bool = True) -> tuple[int, str, str]:
+        code, out, error = self.module.run_command(["systemctl", *arguments])
         if check and code != 0:
             raise ReleaseError(error.strip())
+        return code, out, error
 
 
 def _connections(path: str) -> int:

@@ -8,9 +8,10 @@ module: mysql_accounts
 short_description: Databases and accounts of a database server
 description:
   - One call for all of them, on the primary; replicas receive the same statements by replication.
-  - An account exists once for each of its networks, with exactly the declared privileges. The same name from another network is removed.
-  - Accounts and databases nobody declared are left alone, but for what a server should never have, which are anonymous
-    accounts, C(root) from elsewhere, and an empty database C(test).
+  - An account exists once for each of its networks, with exactly the declared privileges. The same name from another
+    network is removed.
+  - Accounts and databases nobody declared are left alone, but for what a server should never have, which are
+    anonymous accounts, C(root) from elsewhere, and an empty database C(test).
 options:
   databases:
     description: Databases that have to exist. None is ever dropped or altered.
@@ -36,7 +37,8 @@ options:
         type: str
         required: true
       password:
-        description: Password. An account without one is for the operating system's user of the same name, on this host.
+        description:
+          - Password. An account without one is for the operating system's user of the same name, on this host.
         type: str
       privileges:
         description: Lists of privileges by level, such as C(notes.*).
@@ -99,7 +101,9 @@ class Accounts:
         self.changes: list[str] = []
         self.present = {
             (row["User"], row["Host"]): row
-            for row in server.query("SELECT User, Host, plugin, HEX(authentication_string) AS secret, ssl_type FROM mysql.user")
+            for row in server.query(
+                "SELECT User, Host, plugin, ssl_type, HEX(authentication_string) AS secret FROM mysql.user"
+            )
         }
 
     def change(self, words: str, statement: str, values: tuple | None = None) -> None:
@@ -132,7 +136,9 @@ class Accounts:
     def user(self, user: dict) -> None:
         """Make an account what it is declared to be, from each of its networks and from no other."""
         networks = user["networks"] if user["password"] else ["localhost"]
-        wanted = [] if user["state"] == "absent" else [accounts.host_pattern(item, self.server.engine) for item in networks]
+        if user["state"] == "absent":
+            networks = []
+        wanted = [accounts.host_pattern(network, self.server.engine) for network in networks]
         for name, host in self.present:
             if name == user["name"] and host not in wanted:
                 self.change(f"'{name}'@'{host}' removed", "DROP USER %s@%s", (name, host))
@@ -149,23 +155,30 @@ class Accounts:
             require = "SSL" if user["password"] else "NONE"
             self.change(
                 f"{label} {'authentication changed' if row else 'created'}",
-                f"{verb} USER %s@%s IDENTIFIED {method} REQUIRE {require}", (*who, *secret),
+                f"{verb} USER %s@%s IDENTIFIED {method} REQUIRE {require}",
+                (*who, *secret),
             )
-        granted = accounts.parse_grants(
-            [next(iter(line.values())) for line in self.server.query("SHOW GRANTS FOR %s@%s", who)]
-        ) if row or not self.check_mode else {}
         wanted = accounts.privileges(user["privileges"], self.server.engine)
+        granted = self.granted(who) if row or not self.check_mode else {}
         for level in granted.keys() | wanted.keys():
             surplus = granted.get(level, set()) - wanted.get(level, set())
             missing = wanted.get(level, set()) - granted.get(level, set())
             # The driver reads a lone % as the place of a value.
             place = level.replace("%", "%%")
             if surplus:
-                self.change(f"{label} loses {_list(surplus)} on {level}", f"REVOKE {_list(surplus)} ON {place} FROM %s@%s", who)
+                names = ", ".join(sorted(surplus))
+                self.change(f"{label} loses {names} on {level}", f"REVOKE {names} ON {place} FROM %s@%s", who)
             if missing:
+                names = ", ".join(sorted(missing - {"GRANT OPTION"})) or "USAGE"
                 option = " WITH GRANT OPTION" if "GRANT OPTION" in missing else ""
-                plain = _list(missing - {"GRANT OPTION"}) or "USAGE"
-                self.change(f"{label} gets {_list(missing)} on {level}", f"GRANT {plain} ON {place} TO %s@%s{option}", who)
+                self.change(
+                    f"{label} gets {names}{option} on {level}", f"GRANT {names} ON {place} TO %s@%s{option}", who
+                )
+
+    def granted(self, who: tuple[str, str]) -> dict[str, set[str]]:
+        """Return the privileges an account has, by level."""
+        rows = self.server.query("SHOW GRANTS FOR %s@%s", who)
+        return accounts.parse_grants([next(iter(row.values())) for row in rows])
 
     def authentication(self, user: dict) -> tuple[str, tuple]:
         """Return how an account proves itself, as SQL and the values of it."""
@@ -183,12 +196,9 @@ class Accounts:
         if row["ssl_type"] != "ANY":
             return False
         if self.server.engine == "mariadb":
-            return row["plugin"] == "mysql_native_password" and stored.decode() == accounts.native_hash(user["password"])
+            native = accounts.native_hash(user["password"])
+            return row["plugin"] == "mysql_native_password" and stored.decode() == native
         return row["plugin"] == "caching_sha2_password" and accounts.sha2_matches(user["password"], stored)
-
-
-def _list(names: set[str]) -> str:
-    return ", ".join(sorted(names))
 
 
 def main() -> None:

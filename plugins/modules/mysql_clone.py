@@ -58,14 +58,19 @@ from ansible_collections.tandem.web.plugins.module_utils import mysql
 CONNECTION_LOST = (0, 2006, 2013)
 
 
-def clone(module: AnsibleModule) -> None:
+class CopyError(Exception):
+    """The copy did not succeed, and why."""
+
+
+def clone(params: dict) -> None:
     """Copy the donor and wait until the server has restarted with its data."""
-    params = module.params
     deadline = time.monotonic() + params["timeout"]
+    # One that an interrupted run began; the server goes on with it.
+    wait(params, deadline)
     server = mysql.Server("mysql", params["socket"], timeout=params["timeout"])
     server.query("SET GLOBAL clone_valid_donor_list = %s", (f"{params['donor']}:{params['port']}",))
     server.query("STOP REPLICA")
-    # CLONE refuses a server that is super_read_only; after the restart it is again, by its configuration.
+    # CLONE cannot drop the old data otherwise. After the restart the server is read-only again.
     server.query("SET GLOBAL super_read_only = OFF")
     try:
         server.query(
@@ -76,20 +81,25 @@ def clone(module: AnsibleModule) -> None:
         if error.code not in CONNECTION_LOST:
             server.query("SET GLOBAL super_read_only = ON")
             raise
+    state, problem = wait(params, deadline)
+    if state != "Completed":
+        raise CopyError(problem or f"The copy ended as {state}.")
+
+
+def wait(params: dict, deadline: float) -> tuple[str, str]:
+    """Wait until no copy is under way, through the restart at its end; return how the last one ended."""
     while True:
+        problem = ""
         try:
-            row = mysql.Server("mysql", params["socket"]).query(
+            rows = mysql.Server("mysql", params["socket"]).query(
                 "SELECT state, error_message FROM performance_schema.clone_status"
-            )[0]
-            if row["state"] == "Completed":
-                return
-            if row["state"] == "Failed":
-                raise SystemExit(module.fail_json(msg=f"The copy failed: {row['error_message']}"))
+            )
+            if not rows or rows[0]["state"] != "In Progress":
+                return (rows[0]["state"], rows[0]["error_message"]) if rows else ("", "")
         except mysql.DatabaseError as error:
-            if time.monotonic() > deadline:
-                module.fail_json(msg=f"The server did not come back after the copy: {error}")
+            problem = f" {error}"
         if time.monotonic() > deadline:
-            module.fail_json(msg=f"The copy did not end within {params['timeout']} seconds.")
+            raise CopyError(f"The copy did not end within {params['timeout']} seconds.{problem}")
         time.sleep(0.2)
 
 
@@ -108,8 +118,8 @@ def main() -> None:
     )
     if not module.check_mode:
         try:
-            clone(module)
-        except mysql.DatabaseError as error:
+            clone(module.params)
+        except (mysql.DatabaseError, CopyError) as error:
             module.fail_json(msg=f"{module.params['donor']} cannot be copied: {error}")
     module.exit_json(changed=True)
 

@@ -7,10 +7,12 @@ DOCUMENTATION = r"""
 module: mysql_replica
 short_description: Make a database server follow the primary
 description:
-  - A replica that follows and applies is left alone. One that stopped, or follows somebody else, is made to follow again.
+  - A replica that follows and applies is left alone. One that stopped, or follows somebody else, is made to follow
+    again.
   - What following cannot mend (no data yet, binary logs purged, an applier that stops again) comes back as C(seed),
     the reason why the server has to be seeded from the primary before it can follow.
-  - Transactions that only this server holds are an error, because following would hide them and seeding would lose them.
+  - Transactions that only this server holds are an error, because following would hide them and seeding would
+    lose them.
 options:
   source:
     description: Address of the primary.
@@ -92,8 +94,9 @@ from ansible_collections.tandem.web.plugins.module_utils import mysql
 # The primary no longer has a binary log that this server needs, or cannot read it.
 LOGS_GONE = (1236, 1789, 13114)
 ERRANT = (
-    "This server holds transactions that the primary {source} does not: {errant}. It may not follow with them, and seeding"
-    " it again would lose them. Look at them with mysqlbinlog first; then run once with mysql_reseed_errant: true."
+    "This server holds transactions that the primary {source} does not: {errant}. It may not follow with them, and"
+    " seeding it again would lose them. Look at them with mysqlbinlog first, then run once with"
+    " mysql_reseed_errant: true."
 )
 
 
@@ -168,25 +171,30 @@ class Replica:
 
     def configured(self) -> bool:
         """Tell whether it follows the right server with the right account."""
-        replication = self.state["replication"]
-        if not replication or (replication["source"], replication["port"]) != (self.params["source"], self.params["port"]):
+        now, wanted = self.state["replication"], self.params
+        if not now or (now["source"], now["port"]) != (wanted["source"], wanted["port"]):
             return False
         if self.server.engine == "mysql":
-            row = self.server.query("SELECT User_name, User_password FROM mysql.slave_master_info WHERE Channel_name = ''")[0]
+            row = self.server.query("SELECT * FROM mysql.slave_master_info WHERE Channel_name = ''")[0]
             account = row["User_name"], row["User_password"]
         else:
             with open(f"{mysql.DATA_DIR}/master.info", encoding="utf-8") as file:
                 account = tuple(file.read().splitlines()[4:6])
-        return account == (self.params["user"], self.params["password"])
+        return account == (wanted["user"], wanted["password"])
 
     def change_statement(self) -> tuple[str, tuple]:
         """Return the statement that names the primary, in the engine's words, and its values."""
         options = {
-            "HOST": self.params["source"], "PORT": self.params["port"],
-            "USER": self.params["user"], "PASSWORD": self.params["password"],
-            "SSL": 1, "SSL_CA": self.params["tls_ca"], "SSL_VERIFY_SERVER_CERT": 1,
+            "HOST": self.params["source"],
+            "PORT": self.params["port"],
+            "USER": self.params["user"],
+            "PASSWORD": self.params["password"],
+            "SSL": 1,
+            "SSL_CA": self.params["tls_ca"],
+            "SSL_VERIFY_SERVER_CERT": 1,
             # The engines' defaults, 60 seconds between attempts and 30 for a silent primary, are of another age.
-            "CONNECT_RETRY": 1, "HEARTBEAT_PERIOD": 2,
+            "CONNECT_RETRY": 1,
+            "HEARTBEAT_PERIOD": 2,
         }
         if self.server.engine == "mysql":
             # 0 attempts means without end.

@@ -11,7 +11,9 @@ description:
   - What cannot is returned as C(restart), as long as the server was started before the file was written.
 options:
   settings:
-    description: Name and value of each setting, as in the configuration file. Names the server has no variable for are passed over.
+    description:
+      - Name and value of each setting, as in the configuration file.
+      - Names the server has no variable for are passed over.
     type: dict
     required: true
   config:
@@ -52,24 +54,11 @@ applied:
 """
 
 import os
-import re
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tandem.web.plugins.module_utils import mysql
 
 WRONG_VALUE = (1231, 1232)
-WORDS = {"ON": "1", "TRUE": "1", "YES": "1", "OFF": "0", "FALSE": "0", "NO": "0"}
-
-
-def canonical(value: object) -> str:
-    """Return one spelling for values that mean the same: 128M and 134217728, ON and 1, 1.0 and 1."""
-    text = str(value).strip()
-    size = re.fullmatch(r"(\d+)([KMGT])", text.upper())
-    if size:
-        return str(int(size[1]) << 10 * (" KMGT".index(size[2])))
-    if re.fullmatch(r"\d+\.\d+", text):
-        return f"{float(text):g}"
-    return WORDS.get(text.upper(), text)
 
 
 def main() -> None:
@@ -87,12 +76,12 @@ def main() -> None:
     try:
         running = server.variables()
         for name, value in module.params["settings"].items():
-            if name not in running or canonical(running[name]) == canonical(value):
+            if name not in running or mysql.canonical(running[name]) == mysql.canonical(value):
                 continue
             if module.check_mode:
                 applied.append(name)
                 continue
-            literal = canonical(value)
+            literal = mysql.canonical(value)
             try:
                 server.query(f"SET GLOBAL {name} = %s", (int(literal) if literal.isdigit() else literal,))
             except mysql.DatabaseError as error:

@@ -45,7 +45,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=mysql.ARGUMENTS, supports_check_mode=True)
     try:
-        state = mysql.Server(module.params["engine"], module.params["socket"]).state()
+        state = mysql.reach(module.params["engine"], module.params["socket"]).state()
     except mysql.DatabaseError as error:
         state = mysql.absent() | {"error": str(error)}
     module.exit_json(changed=False, state=state)

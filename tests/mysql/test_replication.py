@@ -1,0 +1,348 @@
+"""What a primary and its replicas do, asked of the running servers. The same tests serve both engines.
+
+They run from top to bottom: each leaves a healthy topology behind.
+"""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.support.databases import Database, databases, play
+from tests.support.wait import wait_until
+
+SOON = 60  # seconds
+
+
+class Topology:
+    """The servers of the scenario, and the role that makes them."""
+
+    def __init__(self, inventory: str) -> None:
+        self.inventory = inventory
+        self.servers = databases(inventory)
+        self.db1, self.db2, self.db3 = (self.servers[name] for name in ("db1", "db2", "db3"))
+        self.members = "databases"
+
+    def converge(self, *arguments: str, fails: bool = False, **variables: object) -> str:
+        """Run the role, and return what it printed."""
+        scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
+        extra = json.dumps({"scenario_hosts": self.members, **variables})
+        done = play(self.inventory, f"molecule/{scenario}/converge.yml", "-e", extra, *arguments)
+        assert bool(done.returncode) == fails
+        return done.stdout
+
+    def write(self, text: str) -> None:
+        """Write a note, as the application on db2, to whoever is primary."""
+        primary = next(server for server in self.servers.values() if server.role("primary").status == 200)
+        self.client(primary, f"INSERT INTO notes.notes (text) VALUES ('{text}')")
+
+    def client(self, server: Database, statement: str) -> str:
+        """Run a statement as the application on db2."""
+        password = self.db2.variables["secret_mysql_app"]
+        done = self.db2.client(server.address, "notes", password, statement)
+        assert done.succeeded, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def site(request: pytest.FixtureRequest) -> Topology:
+    return Topology(request.config.option.ansible_inventory)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table(site: Topology) -> None:
+    site.db1.sql("CREATE TABLE IF NOT EXISTS notes.notes (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(99))")
+
+
+def has(server: Database, text: str) -> bool:
+    return server.value(f"COUNT(*) FROM notes.notes WHERE text = '{text}'") != "0"
+
+
+def replicated(server: Database, text: str) -> None:
+    wait_until(partial(has, server, text), SOON, f"{text!r} on {server.name}")
+
+
+def answers(server: Database, path: str, status: int, words: str = "") -> None:
+    def fits() -> bool:
+        answer = server.role(path)
+        return answer.status == status and words in answer.body
+
+    wait_until(fits, SOON, f"{status} {words!r} at /{path} of {server.name}", interval=0.1)
+
+
+# --- What the role made -----------------------------------------------------------------------------
+
+
+def test_engine(site: Topology) -> None:
+    assert ("MariaDB" in site.db1.value("VERSION()")) == (site.db1.engine == "mariadb")
+
+
+def test_a_note_written_on_the_primary_is_read_from_the_replica(site: Topology) -> None:
+    site.write("first")
+    replicated(site.db2, "first")
+    assert "first" in site.client(site.db2, "SELECT text FROM notes.notes")
+
+
+def test_the_replica_takes_no_writes(site: Topology) -> None:
+    statement = "INSERT INTO notes.notes (text) VALUES ('never')"
+    password = site.db2.variables["secret_mysql_app"]
+    attempts = [site.db2.client(site.db2.address, "notes", password, statement)]
+    if site.db2.engine == "mysql":  # MariaDB's root is above read_only
+        attempts.append(site.db2.host.run("mysql -e %s", statement))
+    for refused in attempts:
+        assert re.search("read.only", refused.stderr), refused.stderr
+
+
+def test_replication_is_encrypted_and_verified(site: Topology) -> None:
+    status = site.db2.replication()
+    assert status["Source_SSL_Allowed"] == "Yes"
+    assert status["Source_SSL_Verify_Server_Cert"] == "Yes"
+    assert status["Auto_Position" if site.db2.engine == "mysql" else "Using_Gtid"] in ("1", "Slave_Pos")
+
+
+@pytest.mark.parametrize("account", ["notes", "replication"])
+def test_without_tls_nobody_is_let_in(site: Topology, account: str) -> None:
+    password = site.db2.variables["secret_mysql_app" if account == "notes" else "mysql_replication_password"]
+    assert site.db2.client(site.db1.address, account, password, "SELECT 1").succeeded
+    refused = site.db2.client(site.db1.address, account, password, "SELECT 1", tls=False)
+    assert refused.failed
+    assert re.search("insecure transport|Access denied", refused.stderr), refused.stderr
+
+
+def test_another_network_is_refused(site: Topology) -> None:
+    refused = site.db1.client(site.db1.address, "notes", site.db1.variables["secret_mysql_app"], "SELECT 1")
+    assert refused.failed
+    assert re.search("not allowed to connect|Access denied", refused.stderr), refused.stderr
+
+
+def test_the_application_may_do_no_more_than_declared(site: Topology) -> None:
+    password = site.db2.variables["secret_mysql_app"]
+    for statement in ("DROP TABLE notes.notes", "SELECT * FROM mysql.user", "CREATE DATABASE other"):
+        refused = site.db2.client(site.db1.address, "notes", password, statement)
+        assert "denied" in refused.stderr, statement
+
+
+def test_no_leftovers(site: Topology) -> None:
+    accounts = {tuple(row) for row in site.db1.sql("SELECT User, Host FROM mysql.user")}
+    assert not [name for name, _host in accounts if name == ""]
+    assert [host for name, host in accounts if name == "root"] == ["localhost"]
+    assert {name for name, host in accounts if host != "localhost"} == {"notes", "replication"}
+    assert site.db1.sql("SHOW DATABASES LIKE 'test'") == []
+
+
+def test_only_the_address_listens(site: Topology) -> None:
+    for server in (site.db1, site.db2):
+        ports = server.host.check_output("ss -Hltn 'sport != 22 and not src 127.0.0.11'")
+        assert {line.split()[3] for line in ports.splitlines()} == {f"{server.address}:3306", f"{server.address}:9200"}
+
+
+def test_crash_safe(site: Topology) -> None:
+    for server in (site.db1, site.db2):
+        assert server.value("CONCAT(@@sync_binlog, @@innodb_flush_log_at_trx_commit, @@binlog_format)") == "11ROW"
+
+
+def test_a_commit_waits_for_a_replica(site: Topology) -> None:
+    acknowledged = int(site.db1.status("Rpl_semi_sync_source_yes_tx"))
+    site.write("semi-synchronous")
+    assert site.db1.status("Rpl_semi_sync_source_status") == "ON"
+    assert int(site.db1.status("Rpl_semi_sync_source_yes_tx")) > acknowledged
+    assert site.db2.status("Rpl_semi_sync_source_status") == "OFF"
+
+
+# --- The role check ---------------------------------------------------------------------------------
+
+
+def test_role_check_tells_primary_from_replica(site: Topology) -> None:
+    answers(site.db1, "primary", 200, "takes writes")
+    answers(site.db1, "replica", 503, "not a replica")
+    answers(site.db2, "primary", 503, "read-only")
+    answers(site.db2, "replica", 200, "0 s behind")
+    answers(site.db2, "alive", 200)
+    assert site.db2.role("other").status == 404
+
+
+def test_role_check_is_fast(site: Topology) -> None:
+    begin = time.monotonic()
+    for _turn in range(50):
+        site.db2.role("replica", expect=200)
+    assert (time.monotonic() - begin) / 50 < 0.1
+
+
+def test_role_check_may_only_ask(site: Topology) -> None:
+    refused = site.db2.host.run("runuser -u mysql-check -- %s -e 'SELECT * FROM notes.notes'", site.db2.engine)
+    assert "denied" in refused.stderr
+    asroot = site.db2.host.run("%s -u mysql-check -e 'SELECT 1'", site.db2.engine)
+    assert "denied" in asroot.stderr  # root is not that user
+    assert site.db2.host.check_output("ps -o user= -C mysql-role-check").strip() == "mysql-check"
+
+
+def test_a_stopped_replica_is_not_fit(site: Topology) -> None:
+    site.db2.sql("STOP REPLICA SQL_THREAD")
+    answers(site.db2, "replica", 503, "nothing is applied")
+    site.db2.sql("START REPLICA SQL_THREAD; STOP REPLICA IO_THREAD")
+    answers(site.db2, "replica", 503, "nothing is received")
+    site.db2.sql("START REPLICA IO_THREAD")
+    answers(site.db2, "replica", 200)
+
+
+def test_a_replica_that_lags_is_not_fit(site: Topology) -> None:
+    lock = subprocess.Popen(
+        [
+            *("docker", "exec", site.db2.variables["ansible_host"], site.db2.engine, "-e"),
+            "FLUSH TABLES WITH READ LOCK; DO SLEEP(120)",
+        ]
+    )
+    try:
+        wait_until(
+            lambda: site.db2.sql("SHOW PROCESSLIST") and "SLEEP" in str(site.db2.sql("SHOW PROCESSLIST")), SOON, "lock"
+        )
+        site.write("late")
+        answers(site.db2, "replica", 503, "2 allowed")
+    finally:
+        for row in site.db2.sql("SHOW PROCESSLIST"):
+            if "SLEEP" in row[-1] or "SLEEP" in row[-2]:
+                site.db2.sql(f"KILL {row[0]}")
+        lock.wait()
+    answers(site.db2, "replica", 200)
+    replicated(site.db2, "late")
+
+
+def test_a_frozen_server_is_noticed(site: Topology) -> None:
+    site.db2.service("kill --signal=SIGSTOP")
+    try:
+        for path in ("alive", "replica", "primary"):
+            answers(site.db2, path, 503, "does not answer")
+    finally:
+        site.db2.service("kill --signal=SIGCONT")
+    answers(site.db2, "replica", 200)
+
+
+# --- Restarts ---------------------------------------------------------------------------------------
+
+
+def test_a_replica_that_restarts_follows_again_and_is_read_only(site: Topology) -> None:
+    site.db2.service("restart")
+    answers(site.db2, "replica", 200)
+    answers(site.db2, "primary", 503, "read-only")
+
+
+@pytest.fixture(scope="module")
+def verbose(site: Topology) -> Iterator[str]:
+    """Give the output of a verbose run after the primary has restarted."""
+    site.db1.service("restart")
+    answers(site.db1, "primary", 503, "read-only")
+    return site.converge("-vvv")
+
+
+def test_a_primary_that_restarts_is_read_only_until_the_role_has_looked(site: Topology, verbose: str) -> None:
+    answers(site.db1, "primary", 200)
+    answers(site.db2, "replica", 200)
+
+
+def test_no_password_is_printed_or_listed(site: Topology, verbose: str) -> None:
+    secrets = [site.db1.variables[name] for name in ("secret_mysql_app", "mysql_replication_password")]
+    processes = site.db1.host.check_output("ps axww") + site.db2.host.check_output("ps axww")
+    assert not [secret for secret in secrets if secret in verbose or secret in processes]
+
+
+# --- Members come, break and move -------------------------------------------------------------------
+
+
+def test_a_third_member_joins_when_the_first_binary_logs_are_gone(site: Topology) -> None:
+    for number in range(3):
+        site.write(f"old {number}")
+        site.db1.sql("FLUSH BINARY LOGS")
+    replicated(site.db2, "old 2")
+    last = site.db1.sql("SHOW BINARY LOGS")[-1][0]
+    site.db1.sql(f"PURGE BINARY LOGS TO '{last}'")
+
+    site.members = "databases:later"
+    output = site.converge()
+    assert "db3 is seeded from db1: it holds no data yet" in output
+    assert "db2 is seeded" not in output
+    assert has(site.db3, "old 0")
+    answers(site.db3, "replica", 200)
+    site.write("for three")
+    replicated(site.db3, "for three")
+
+
+def test_broken_replicas_are_repaired(site: Topology) -> None:
+    """One that only stopped is started again; one whose data differs is seeded again."""
+    site.write("disputed")
+    for server in (site.db2, site.db3):
+        replicated(server, "disputed")
+    site.db2.read_only(False)
+    site.db2.sql("SET sql_log_bin = 0; DELETE FROM notes.notes WHERE text = 'disputed'")
+    site.db2.read_only(True)
+    site.db1.sql("DELETE FROM notes.notes WHERE text = 'disputed'")
+    answers(site.db2, "replica", 503, "nothing is applied")
+    site.db3.sql("STOP REPLICA")
+
+    output = site.converge()
+    assert "db2 is seeded from db1: its applier stopped" in output
+    assert "db3 is seeded" not in output
+    site.write("repaired")
+    for server in (site.db2, site.db3):
+        answers(server, "replica", 200)
+        replicated(server, "repaired")
+
+
+def test_transactions_only_a_replica_holds_are_not_lost_silently(site: Topology) -> None:
+    site.db3.read_only(False)
+    site.db3.sql("INSERT INTO notes.notes (id, text) VALUES (9999, 'errant')")
+    site.db3.read_only(True)
+
+    output = site.converge("--limit", "db3", fails=True)
+    assert "holds transactions that the primary" in output
+    assert has(site.db3, "errant")
+
+    output = site.converge("--limit", "db3", mysql_reseed_errant=True)
+    assert "db3 is seeded from db1: it holds transactions" in output
+    assert not has(site.db3, "errant")
+    answers(site.db3, "replica", 200)
+
+
+def test_a_primary_moved_by_hand_stays_where_it_is(site: Topology) -> None:
+    site.db1.read_only(True)
+    wait_until(lambda: site.db2.role("replica").body.startswith("0 s"), SOON, "db2 to have everything")
+    site.db2.sql("STOP REPLICA")
+    site.db2.sql("RESET REPLICA ALL")
+    site.db2.read_only(False)
+
+    output = site.converge(mysql_settings={"max_connections": 77, "back_log": 70})
+    assert "db2 is the primary" in output
+    assert "is seeded" not in output
+    site.write("moved")
+    for server in (site.db1, site.db3):
+        assert server.replication()["Source_Host"] == site.db2.address
+        replicated(server, "moved")
+    # One setting that servers change while they run, and one that took a restart, of the primary too.
+    for server in site.servers.values():
+        assert server.value("CONCAT(@@max_connections, ' ', @@back_log)") == "77 70"
+    assert site.db2.status("Rpl_semi_sync_source_status") == "ON"
+    assert site.db1.status("Rpl_semi_sync_source_status") == "OFF"
+
+
+def test_then_nothing_changes_any_more(site: Topology) -> None:
+    output = site.converge(mysql_settings={"max_connections": 77, "back_log": 70})
+    assert re.findall(r"changed=(\d+)", output) == ["0"] * 3
+
+
+def test_two_servers_that_take_writes_are_an_error(site: Topology) -> None:
+    site.db1.read_only(False)
+    try:
+        output = site.converge(fails=True)
+    finally:
+        site.db1.read_only(True)
+    assert "db1 and db2 all take writes" in output
+
+
+def test_a_wrong_setting_never_reaches_the_server(site: Topology) -> None:
+    before = site.db3.host.check_output("cat /etc/mysql/*/zz-tandem.cnf")
+    output = site.converge("--limit", "db3", fails=True, mysql_settings={"max_conections": 5})
+    assert "max_conections" in output
+    assert site.db3.host.check_output("cat /etc/mysql/*/zz-tandem.cnf") == before

@@ -1,0 +1,95 @@
+"""Database servers of a lab, asked directly: by SQL as root on their hosts, as a client over the network, by HTTP."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import testinfra
+
+from tests.support.http import Answer, get
+from tests.support.inventory import read_inventory
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Database:
+    """One database server."""
+
+    def __init__(self, name: str, variables: dict[str, Any]) -> None:
+        self.name = name
+        self.variables = variables
+        self.address: str = variables["topology_address"]
+        self.engine: str = variables["mysql_engine"]
+        self.host = testinfra.get_host(f"docker://{variables['ansible_host']}")
+
+    def sql(self, statement: str) -> list[list[str]]:
+        """Run statements as root and return the rows."""
+        output = self.host.check_output("%s -N -B -e %s", self.engine, statement)
+        return [line.split("\t") for line in output.splitlines()]
+
+    def value(self, expression: str) -> str:
+        """Return what an expression evaluates to."""
+        return self.sql(f"SELECT {expression}")[0][0]
+
+    def status(self, name: str) -> str:
+        """Return a status variable, by the name that MySQL has for it."""
+        if self.engine == "mariadb":
+            name = name.replace("source", "master").replace("replica", "slave")
+        return self.sql(f"SHOW GLOBAL STATUS LIKE '{name}'")[0][1]
+
+    def replication(self) -> dict[str, str]:
+        """Return what the server says of its replication, by MySQL's names; empty when there is none."""
+        # A row with its names: -N would leave them out.
+        lines = self.host.check_output("%s -E -e 'SHOW REPLICA STATUS'", self.engine).splitlines()
+        pairs = [line.split(":", 1) for line in lines if ":" in line]
+        return {
+            key.strip().replace("Master", "Source").replace("Slave", "Replica"): value.strip() for key, value in pairs
+        }
+
+    def read_only(self, wanted: bool) -> None:
+        """Make the server read-only, or let it take writes."""
+        name = "super_read_only" if wanted and self.engine == "mysql" else "read_only"
+        self.sql(f"SET GLOBAL {name} = {int(wanted)}")
+
+    def client(self, target: str, user: str, password: str, statement: str, tls: bool = True) -> Any:
+        """Connect from this host to another server as an application does, and return the command's outcome."""
+        options = {
+            ("mysql", True): "--ssl-mode=VERIFY_IDENTITY --ssl-ca=/etc/tandem/pki/ca.pem",
+            ("mysql", False): "--ssl-mode=DISABLED --get-server-public-key",
+            ("mariadb", True): "--ssl-verify-server-cert --ssl-ca=/etc/tandem/pki/ca.pem",
+            ("mariadb", False): "--skip-ssl",
+        }[self.engine, tls]
+        return self.host.run(
+            f"MYSQL_PWD=%s %s -h %s -u %s {options} -N -B -e %s", password, self.engine, target, user, statement
+        )
+
+    def role(self, path: str, expect: int | None = None) -> Answer:
+        """Ask the role check."""
+        return get(f"http://{self.address}:9200/{path}", expect=expect, timeout=3)
+
+    def service(self, verb: str) -> None:
+        """Start, stop, restart or kill the server."""
+        self.host.check_output(f"systemctl {verb} {self.engine}.service")
+
+
+def databases(inventory: str) -> dict[str, Database]:
+    """Return every host of an inventory as a database server, by name."""
+    hostvars = read_inventory(inventory)["_meta"]["hostvars"]
+    return {name: Database(name, variables) for name, variables in hostvars.items() if name.startswith("db")}
+
+
+def play(inventory: str, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook against a lab; its output is shown when the test fails."""
+    done = subprocess.run(
+        ["ansible-playbook", "-i", inventory, playbook, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    print(done.stdout)
+    return done

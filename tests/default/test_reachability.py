@@ -46,11 +46,9 @@ class Site:
         command = ["ansible", "-i", inventory, "--playbook-dir", "playbooks", "all", "--one-line"]
         command += ["-m", "ansible.builtin.debug", "-a", "var=ufw_rules"]
         answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-        self.rules = {}
-        for line in answer.stdout.splitlines():
-            name, _, result = line.partition(" | SUCCESS => ")
-            if records := json.loads(result)["ufw_rules"]:
-                self.rules[name] = ufw.declared(_complete(record) for record in records)
+        results = dict(line.split(" | SUCCESS => ") for line in answer.stdout.splitlines())
+        records = {name: json.loads(results[name])["ufw_rules"] for name in self.hosts}
+        self.rules = {name: ufw.declared(map(_complete, rules)) for name, rules in records.items() if rules}
 
     def address(self, name: str, family: str) -> str:
         return self.variables[name]["topology_address" if family == "IPv4" else "topology_address6"]
@@ -138,7 +136,7 @@ def test_every_way_is_as_open_or_closed_as_the_topology_says(site: Site) -> None
     # A UDP service that does not answer an empty packet is as silent as a closed port.
     surprises = [
         f"{way.source} to {way.target}, {way.family} {way.protocol} {way.port}: {state}, but should be "
-        + ("let through" if site.allowed(way) else "closed")
+        + ("let through" if site.allowed(way) else "silent")
         for way, state in seen.items()
         if site.allowed(way) != (state not in SILENT) and not (way.protocol == "udp" and site.allowed(way))
     ]

@@ -195,6 +195,7 @@ class Application:
 
     def _start(self, service: str) -> None:
         """Start `service` anew and wait until it is healthy, or raise with the end of its log."""
+        since = time.time()
         self._systemctl("reset-failed", service, check=False)
         code, _, error = self._systemctl("restart", service, check=False)
         invocation = self._show(service, "InvocationID")
@@ -203,7 +204,7 @@ class Application:
                 raise ReleaseError(error.strip())
             self._wait_until_healthy(service, invocation)
         except ReleaseError as error:
-            log = "\n".join(self._log(invocation))
+            log = "\n".join(self._log(service, since))
             raise ReleaseError(
                 f"{error}\nIts last log lines, of which `journalctl -u {service}` has more:\n{log}"
             ) from error
@@ -222,10 +223,11 @@ class Application:
                 raise ReleaseError(f"GET {path} {answer}.")
             time.sleep(0.1)
 
-    def _log(self, invocation: str) -> list[str]:
+    def _log(self, service: str, since: float) -> list[str]:
         """Return the last lines that the service's own processes logged, without the frames of traces."""
-        journal = ["journalctl", "--quiet", "--output=cat", "--lines=500"]
-        _, log, _ = self.module.run_command([*journal, f"_SYSTEMD_INVOCATION_ID={invocation}"])
+        # Not by unit: the journal cannot tell it of a process that has ended by the time it looks.
+        journal = ["journalctl", "--quiet", "--output=cat", "--lines=500", f"--since=@{since:.6f}"]
+        _, log, _ = self.module.run_command([*journal, f"--identifier={service.removesuffix('.service')}"])
         return [line for line in log.splitlines() if not line.startswith("  ")][-LOG_LINES:]
 
     def _ask(self, sock: Path, path: str) -> str:

@@ -33,8 +33,9 @@ class Answer:
 class Application:
     """The application on one host, as the web server's user reaches it."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, socket: str = SOCKET) -> None:
         self.host = host
+        self.socket = socket
 
     def ask(self, method: str, path: str, *, text: str | None = None, key: str | None = None) -> Answer:
         """Send one request over the socket."""
@@ -44,7 +45,7 @@ class Application:
             "import http.client, socket, sys, json\n"
             "c = http.client.HTTPConnection('localhost')\n"
             "c.sock = socket.socket(socket.AF_UNIX); c.sock.settimeout(30)\n"
-            f"c.sock.connect({SOCKET!r})\n"
+            f"c.sock.connect({self.socket!r})\n"
             f"c.request({method!r}, {path!r}, {json.dumps({'text': text}) if text else None!r}, {fields!r})\n"
             "r = c.getresponse()\n"
             "print(json.dumps([r.status, {k.lower(): v for k, v in r.getheaders()}, r.read().decode()]))"
@@ -102,6 +103,11 @@ class Application:
 @pytest.fixture
 def notes(host: Host) -> Application:
     return Application(host)
+
+
+@pytest.fixture
+def hello(host: Host) -> Application:
+    return Application(host, "/run/hello/hello.sock")
 
 
 @pytest.fixture

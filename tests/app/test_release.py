@@ -5,7 +5,7 @@ from testinfra.host import Host
 
 RELEASES = "/srv/notes/releases"
 BREAKAGES = {
-    "cannot be imported": ("sed -i '1i import nowhere' notes/api.py", "No module named 'nowhere'"),
+    "cannot be imported": ("echo import nowhere >> notes/api.py", "No module named 'nowhere'"),
     "answers 500": ("""sed -i 's/return jsonify(status="ok")/raise RuntimeError("unwell")/' notes/api.py""", "unwell"),
 }
 

@@ -44,16 +44,34 @@ wait_for_site() {
   die "the site does not answer through $1: $(visit "$1" /whoami 2>&1 | tail -n 1)"
 }
 
+# holder ADDRESS: the load balancer that holds a virtual address now.
+holder() {
+  local host
+  for host in $(hosts loadbalancers); do
+    docker exec "$host" ip -o address | grep -q " $1/" && echo "${host#"$lab"-}" && return
+  done
+  echo "nobody"
+}
+
+# settings INVENTORY: the site's domain, its TLS, and its first virtual address if it has one.
+settings() {
+  local values='{{ site_domain }} {{ site_tls | default("acme") }} {{ site_vips | default([]) | tandem.web.addresses | join(" ") }}'
+  .venv/bin/ansible -i "$1" 'loadbalancers[0]' -m ansible.builtin.debug -a "msg='values: $values'" |
+    grep -o "values: [^']*" | cut -d' ' -f2-4
+}
+
 # report INVENTORY
 report() {
-  local host first
-  domain=$(.venv/bin/ansible-inventory -i "$1" --list | .venv/bin/python -c \
-    'import json, sys; print(next(v["site_domain"] for v in json.load(sys.stdin)["_meta"]["hostvars"].values()))')
-  first=$(address "$(hosts loadbalancers | head -n 1)")
-  wait_for_site "$first"
+  local host front scheme vips trust='-k'
+  read -r domain scheme vips < <(settings "$1")
+  [[ $scheme == none ]] && scheme=http || scheme=https
+  front=${vips:-$(address "$(hosts loadbalancers | head -n 1)")}
+  [[ -e $state/acme-root.pem ]] && trust="--cacert $state/acme-root.pem"
+  wait_for_site "$front"
 
   echo
-  echo "  http://$domain"
+  echo "  $scheme://$domain"
+  [[ -z $vips ]] || printf '    %-6s %-14s held by %s\n' VIP "$vips" "$(holder "$vips")"
   for host in $(hosts loadbalancers); do
     printf '    %-6s %-14s served by %s\n' "${host#"$lab"-}" "$(address "$host")" "$(served_by "$(address "$host")")"
   done
@@ -65,8 +83,8 @@ report() {
   echo "    $root/$state"
   echo
   echo "  To try next:"
-  echo "    curl --connect-to ::$first: http://$domain/whoami"
-  echo "    curl --connect-to ::$first: -d '{\"text\": \"hello\"}' -H 'Content-Type: application/json' http://$domain/notes"
+  echo "    curl $trust --connect-to ::$front: $scheme://$domain/whoami"
+  echo "    curl $trust --connect-to ::$front: -d '{\"text\": \"hello\"}' -H 'Content-Type: application/json' $scheme://$domain/notes"
   echo "    docker kill $(hosts webservers | tail -n 1)    # the site goes on; bin/up brings the host back"
   echo "    bin/ssh $(hosts databases | head -n 1 | sed "s/^$lab-//")    # a shell there"
   echo "    bin/down       # removes all of it"

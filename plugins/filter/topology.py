@@ -24,8 +24,16 @@ def members(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], **e
     return records
 
 
+def addresses(vips: Iterable[str | Mapping[str, Any]]) -> list[str]:
+    """Return the bare addresses of virtual addresses.
+
+    :param vips: ``address/prefix`` each, or records with such an ``address``, as in ``site_vips``.
+    """
+    return [(vip if isinstance(vip, str) else vip["address"]).split("/")[0] for vip in vips]
+
+
 class FilterModule:
     """The filters of ``tandem.web`` about the topology."""
 
     def filters(self) -> dict[str, Any]:
-        return {"members": members}
+        return {"members": members, "addresses": addresses}

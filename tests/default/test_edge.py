@@ -1,0 +1,80 @@
+"""The site's front door: the virtual address, the certificate, and what a TLS scanner thinks of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+
+from tests.support.http import get
+from tests.support.inventory import read_inventory
+
+
+@pytest.fixture(scope="module")
+def hostvars(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+    return read_inventory(request.config.option.ansible_inventory)["_meta"]["hostvars"]
+
+
+@pytest.fixture(scope="module")
+def domain(hostvars: dict[str, dict[str, Any]]) -> str:
+    return hostvars["lb1"]["site_domain"]
+
+
+@pytest.fixture(scope="module")
+def vip(hostvars: dict[str, dict[str, Any]]) -> str:
+    return hostvars["lb1"]["site_vips"][0].split("/")[0]
+
+
+@pytest.fixture(scope="module")
+def root(hostvars: dict[str, dict[str, Any]]) -> Path:
+    return Path(hostvars["lb1"]["lab_state_dir"]) / "acme-root.pem"
+
+
+def test_site_proves_its_name_at_the_virtual_address(domain: str, vip: str, root: Path) -> None:
+    assert get(f"https://{domain}/whoami", address=vip, ca=root).json()["web"] in ("web1", "web2")
+
+
+@pytest.mark.parametrize("balancer", ["lb1", "lb2"])
+def test_each_load_balancer_proves_its_name(
+    balancer: str, domain: str, hostvars: dict[str, dict[str, Any]], root: Path
+) -> None:
+    answer = get(f"https://{domain}/", address=hostvars[balancer]["topology_address"], ca=root)
+    assert answer.headers["strict-transport-security"] == "max-age=86400"
+
+
+def test_http_leads_to_https(domain: str, vip: str) -> None:
+    answer = get(f"http://{domain}/notes?limit=1", address=vip, expect=301)
+    assert answer.headers["location"] == f"https://{domain}/notes?limit=1"
+
+
+def test_exactly_one_load_balancer_holds_the_virtual_address(request: pytest.FixtureRequest, vip: str) -> None:
+    inventory = request.config.option.ansible_inventory
+    holders = [
+        name
+        for name in ("lb1", "lb2")
+        if f" {vip}/"
+        in testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory).check_output("ip -o address")
+    ]
+    assert len(holders) == 1
+
+
+@pytest.mark.parametrize("balancer", ["lb1", "lb2"])
+def test_tls_is_what_mozilla_recommends(
+    balancer: str, domain: str, hostvars: dict[str, dict[str, Any]], root: Path
+) -> None:
+    address = hostvars[balancer]["topology_address"]
+    scan = subprocess.run(
+        [
+            *(sys.executable, "-m", "sslyze", "--mozilla_config=intermediate"),
+            *("--certinfo", f"--certinfo_ca_file={root}", f"{domain}{{{address}}}:443"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    print(scan.stdout)
+    assert "OK - Compliant" in scan.stdout
+    assert scan.returncode == 0

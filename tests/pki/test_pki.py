@@ -127,7 +127,7 @@ def test_the_controller_keeps_one_key_and_only_encrypted(ca_dir):
     assert key.stat().st_mode & 0o777 == 0o600
     with pytest.raises(TypeError, match="encrypted"):
         load_pem_private_key(key.read_bytes(), password=None)
-    assert load_pem_private_key(key.read_bytes(), passphrase(ca_dir).encode()).key_size == 384
+    assert load_pem_private_key(key.read_bytes(), passphrase(ca_dir).encode()).key_size == 3072
 
 
 def test_a_certificate_near_its_end_is_issued_again_and_served(hosts, addresses, converge):

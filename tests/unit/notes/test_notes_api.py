@@ -95,7 +95,7 @@ def test_a_commit_nobody_heard_of_is_not_written_again(client, site, key):
         ('{"text": " "}', 400, "something in it"),
         ('{"text": "\\ud800"}', 400, "Unicode"),
         ('{"text": "%s"}' % ("x" * 1001), 400, "1001 characters"),
-        ('{"text": "%s"}' % ("x" * 20000), 413, ""),
+        ('{"text": "%s"}' % ("x" * 20000), 413, "the limit is 16384"),
     ],
 )
 def test_bad_body(client, body, status, word):

@@ -88,6 +88,9 @@ def checked_limit(value: str) -> int:
 
 def json_body() -> dict[str, object]:
     """Return the request's JSON object."""
+    limit = current_app.config["MAX_CONTENT_LENGTH"]
+    if (request.content_length or 0) > limit:  # older releases of Werkzeug limit forms only
+        refuse(413, f"The body has {request.content_length} bytes; the limit is {limit}.")
     if not request.is_json:
         refuse(415, "Send JSON, with Content-Type: application/json.")
     try:

@@ -334,6 +334,16 @@ def test_then_nothing_changes_any_more(site: Topology) -> None:
     assert re.findall(r"changed=(\d+)", output) == ["0"] * 3
 
 
+def test_a_member_that_is_down_stops_no_other(site: Topology) -> None:
+    container = site.db3.variables["ansible_host"]
+    subprocess.run(["docker", "stop", "--time", "5", container], check=True, capture_output=True)
+    try:
+        assert "db2 is the primary" in site.converge("--limit", "db1,db2")
+    finally:
+        subprocess.run(["docker", "start", container], check=True, capture_output=True)
+    answers(site.db3, "replica", 200)
+
+
 def test_two_servers_that_take_writes_are_an_error(site: Topology) -> None:
     site.db1.read_only(False)
     try:

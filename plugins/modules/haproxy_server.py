@@ -76,12 +76,26 @@ def ask(path: str, command: str) -> str:
     return answer.decode()
 
 
-def servers(statistics: str, backend: str) -> dict[str, dict[str, str]]:
-    """Return the servers of a backend by name, from the answer to ``show stat``."""
+# Bits of srv_admin_state: set by an operator, whatever the health check says meanwhile.
+FORCED_MAINTENANCE, FORCED_DRAIN = 0x01, 0x08
+
+
+def servers(statistics: str, state: str, backend: str) -> dict[str, dict[str, str]]:
+    """Return the servers of a backend by name, from the answers to ``show stat`` and ``show servers state``.
+
+    The statistics' status alone does not do: a drained server that is sick is DOWN there.
+    """
     rows = csv.DictReader(statistics.lstrip("# ").splitlines())
-    return {
+    found = {
         row["svname"]: row for row in rows if row["pxname"] == backend and row["svname"] not in ("FRONTEND", "BACKEND")
     }
+    header, *lines = state.strip().splitlines()[1:]
+    for line in lines:
+        record = dict(zip(header.lstrip("# ").split(), line.split(), strict=False))
+        if record["be_name"] == backend and record["srv_name"] in found:
+            admin = int(record["srv_admin_state"])
+            found[record["srv_name"]]["out"] = "yes" if admin & (FORCED_MAINTENANCE | FORCED_DRAIN) else ""
+    return found
 
 
 def spare(found: dict[str, dict[str, str]], server: str) -> bool:
@@ -94,7 +108,7 @@ def drain(module: AnsibleModule, look: Any, say: Any, name: str) -> dict[str, An
     found = look()
     if module.params["server"] not in found:
         return {"changed": False, "reason": f"HAProxy does not know {name} yet"}
-    if found[module.params["server"]]["status"].startswith(("DRAIN", "MAINT")):
+    if found[module.params["server"]]["out"]:
         return {"changed": False, "reason": f"{name} is drained already"}
     if not spare(found, module.params["server"]):
         return {"changed": False, "reason": f"{name} is the last one that serves"}
@@ -109,25 +123,28 @@ def drain(module: AnsibleModule, look: Any, say: Any, name: str) -> dict[str, An
 def ready(module: AnsibleModule, look: Any, say: Any, name: str) -> dict[str, Any]:
     """Put the server back as soon as its health check is content."""
     row = look().get(module.params["server"])
-    if row is None or not row["status"].startswith(("DRAIN", "MAINT")):
+    if row is None or not row["out"]:
         return {"changed": False, "reason": f"{name} is not drained"}
     if not module.check_mode:
         # The check goes on while a server is drained, but what it last said may be from before the change.
-        since = int(row["hanafail"] or 0), int(row["chkfail"] or 0)
+        failures, passed = int(row["chkfail"] or 0), 0
         deadline = time.monotonic() + module.params["timeout"]
-        passed = 0
         while passed < 3:
+            time.sleep(0.4)
             row = look()[module.params["server"]]
-            failures = int(row["hanafail"] or 0), int(row["chkfail"] or 0)
-            well = row["check_status"].lstrip("* ").startswith(("L7OK", "L6OK", "L4OK")) and failures == since
-            passed, since = (passed + 1 if well else 0), failures
+            well = row["check_status"].lstrip("* ") in ("L7OK", "L6OK", "L4OK") and int(row["chkfail"]) == failures
+            passed, failures = (passed + 1 if well else 0), int(row["chkfail"] or 0)
             if passed < 3 and time.monotonic() > deadline:
                 module.fail_json(
                     msg=f"{name} stays drained: after {module.params['timeout']} s its health check still says "
                     f"{row['check_status']} ({row['last_chk'] or row['check_desc']})."
                 )
-            time.sleep(0.4)
         say(f"set server {name} state ready")
+        # Only when HAProxy counts it as up again is there somebody to take the next one's requests.
+        while not look()[module.params["server"]]["status"].startswith("UP"):
+            if time.monotonic() > deadline:
+                module.fail_json(msg=f"{name} is healthy, but HAProxy does not count it as up again.")
+            time.sleep(0.1)
     return {"changed": True}
 
 
@@ -150,7 +167,7 @@ def main() -> None:
     try:
         result = act(
             module,
-            lambda: servers(ask(path, "show stat"), backend),
+            lambda: servers(ask(path, "show stat"), ask(path, "show servers state"), backend),
             lambda command: ask(path, command),
             name,
         )

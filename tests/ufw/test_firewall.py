@@ -140,7 +140,9 @@ def test_outgoing_connections_can_be_closed_and_incoming_ones_limited(lab: Lab) 
         wait_until(lambda answers=answers: answers().succeeded, 20, "the visitor to serve")
     rules = [
         lab.ssh_rule,
-        {"comment": "To the visitor", "direction": "out", "ports": [8001], "destinations": [visitor]},
+        # Wherever packages come from, so that the next run can ask for them.
+        {"comment": "To all ports but one", "direction": "out", "ports": ["1:8001", "8003:65535"]},
+        {"comment": "To resolvers", "direction": "out", "protocol": "udp", "ports": [53]},
         {"comment": "Limited", "action": "limit", "ports": [EVERYBODY]},
     ]
     assert lab.converge(rules, ufw_outgoing="deny").returncode == 0

@@ -185,7 +185,9 @@ class Ruleset:
         staged[SWITCH] = re.sub(r"^ENABLED=.*$", "ENABLED=yes", Path("/", SWITCH).read_text(), flags=re.MULTILINE)
 
         before, after = self.described(current, defaults), self.described(wanted, staged[DEFAULTS])
-        unmanaged = [str(ufw.parsed(block, version)) for version in FILES for part in by_hand[version] for block in part]
+        unmanaged = [
+            str(ufw.parsed(block, version)) for version in FILES for part in by_hand[version] for block in part
+        ]
         for rule in unmanaged:
             fate = "is removed" if self.params["unmanaged"] == "remove" else "stays"
             self.module.warn(f"A rule that nobody declared was added by hand, and {fate}: {rule}")

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 NEEDS = {"acme_hosts": 1}
 HOLD = 2
+# As certbot.service has it: the lab's CA is not one that Debian knows.
+TRUST = "REQUESTS_CA_BUNDLE=/etc/tandem/pki/ca.pem"
 
 
 def inject(site):
@@ -13,4 +15,4 @@ def inject(site):
 
 
 def renew(host):
-    host.run("certbot", "renew", "--force-renewal", "--no-random-sleep-on-renew", timeout=180)
+    host.run("env", TRUST, "certbot", "renew", "--force-renewal", "--no-random-sleep-on-renew", timeout=180)

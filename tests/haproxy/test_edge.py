@@ -31,6 +31,16 @@ def test_passive_server_waits_until_it_is_needed(lb, web1):
     wait_until(lambda: lb.get(port=83).json()["web"] == "web1", SOON, "web1 to be back", 0.1)
 
 
+def test_client_above_its_limit_is_refused(lb):
+    statuses = [lb.get(port=84, expect=None).status for _ in range(8)]
+    assert statuses[0] == 200
+    assert statuses[-1] == 429
+
+
+def test_self_signed_certificate_stands_in_until_there_is_another(lb):
+    assert request("GET", "https://first.tandem.test:85/", address=lb.address).json()["web"] in ("web1", "web2")
+
+
 @pytest.mark.parametrize("port", [81, 82], ids=["authority", "name"])
 def test_web_server_that_does_not_prove_its_name_is_not_used(lb, port):
     lb.get(port=port, expect=503)

@@ -21,6 +21,8 @@ CHOICES = {
     "mysql_topology": ("replication", "cluster"),
     "site_balance": ("roundrobin", "leastconn", "source"),
     "site_web_mode": ("active-active", "active-passive"),
+    "site_tls": ("acme", "self-signed", "none"),
+    "site_vip_provider": ("keepalived", "none"),
 }
 HIGHEST_WEIGHT = 256
 HIGHEST_SERVER_ID = 2**32 - 1

@@ -154,6 +154,8 @@ def test_cluster_of_three(site: Site) -> None:
         ("site_balance", "random", "roundrobin, leastconn or source"),
         ("site_web_mode", "active", "active-active or active-passive"),
         ("site_web_mode", None, "active-active or active-passive"),
+        ("site_tls", "letsencrypt", "acme, self-signed or none"),
+        ("site_vip_provider", "vrrp", "keepalived or none"),
     ],
 )
 def test_unknown_word(site: Site, variable: str, value: Any, instead: str) -> None:

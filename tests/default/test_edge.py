@@ -68,7 +68,7 @@ def test_tls_is_what_mozilla_recommends(
     scan = subprocess.run(
         [
             *(sys.executable, "-m", "sslyze", "--mozilla_config=intermediate"),
-            *("--certinfo", f"--certinfo_ca_file={root}", f"{domain}{{{address}}}:443"),
+            *("--certinfo", f"--certinfo_ca_file={root}", f"{domain}:443{{{address}}}"),
         ],
         capture_output=True,
         text=True,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import testinfra
 from cryptography import x509
 
 NAMES = {"www.tandem.test", "api.tandem.test"}
@@ -16,13 +17,12 @@ RENEW = f"{TRUST} certbot renew --force-renewal --no-random-sleep-on-renew"
 METRICS = "/var/lib/prometheus/node-exporter/certbot.prom"
 SETTINGS = "/etc/letsencrypt/tandem.json"
 
-testinfra_hosts = ["ansible://lb1"]
 
-
-@pytest.fixture
-def hosts(host):
-    inventory = host.backend.ansible_inventory
-    return {name: host.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in ("lb1", "lb2", "client1")}
+@pytest.fixture(scope="module")
+def hosts(request):
+    inventory = request.config.option.ansible_inventory
+    names = ("lb1", "lb2", "client1")
+    return {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in names}
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def balancers(hosts):
 
 
 @pytest.fixture
-def root(host):
-    return Path(host.ansible.get_variables()["lab_state_dir"]) / "acme-root.pem"
+def root(hosts):
+    return Path(hosts["lb1"].ansible.get_variables()["lab_state_dir"]) / "acme-root.pem"
 
 
 def address(host):

@@ -48,7 +48,7 @@ wait_for_site() {
 holder() {
   local host
   for host in $(hosts loadbalancers); do
-    docker exec "$host" ip -o address | grep -q " $1/" && echo "${host#"$lab"-}" && return
+    [[ $(docker exec "$host" ip -o address) == *" $1/"* ]] && echo "${host#"$lab"-}" && return
   done
   echo "nobody"
 }

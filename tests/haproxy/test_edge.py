@@ -43,7 +43,7 @@ def test_self_signed_certificate_stands_in_until_there_is_another(lb):
 
 @pytest.mark.parametrize("port", [81, 82], ids=["authority", "name"])
 def test_web_server_that_does_not_prove_its_name_is_not_used(lb, port):
-    lb.get(port=port, expect=503)
+    assert lb.get(port=port, expect=503).headers["retry-after"] == "5"
 
 
 def test_what_a_client_says_about_itself_is_dropped(lb):

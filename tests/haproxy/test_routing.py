@@ -49,6 +49,15 @@ def test_primary_serves_reads_while_no_replica_is_fit(lb, web2):
     wait_until(lambda: {lb.database(READ) for _ in range(4)} == {"web2"}, SOON, "reads on web2", 0.1)
 
 
+def test_whoever_answers_serves_reads_while_nobody_is_fit(lb, web1, web2):
+    """The primary is lost: no replica can tell any more how far behind it is."""
+    web1.become("broken")
+    web2.become("lagging")
+    wait_until(lambda: lb.fit("mysql-read", "web1", "web2") == set(), SOON, "no replica to be fit", 0.1)
+    wait_until(lambda: lb.database(READ) == "web2", SOON, "reads on web2", 0.1)
+    assert lb.database(WRITE) == ""
+
+
 def test_no_primary_means_no_writes(lb, web1):
     web1.become("broken")
     wait_until(lambda: lb.fit("mysql-write", "web1", "web2") == set(), SOON, "web1 to be down", 0.1)

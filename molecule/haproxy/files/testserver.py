@@ -2,7 +2,7 @@
 
 8443  HTTPS  /healthz is 503 while `unfit` exists, everything else is 503 while `failing` exists,
              otherwise the request as it arrived, as JSON.
-9200  HTTP   200 for the path named in `role`, else 503.
+9200  HTTP   200 for the path named in `role`, and for /alive unless that is broken, else 503.
 3306  TCP    sends the host's name, then keeps the connection.
 """
 
@@ -43,7 +43,8 @@ class Web(Handler):
 
 class Role(Handler):
     def do_GET(self):
-        fit = self.path == "/" + (STATE / "role").read_text().strip()
+        role = (STATE / "role").read_text().strip()
+        fit = self.path == f"/{role}" or (self.path == "/alive" and role != "broken")
         self.answer(200 if fit else 503, {"database": NAME})
 
 

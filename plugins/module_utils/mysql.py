@@ -46,7 +46,7 @@ WORDS = {
         "semi_sync": "rpl_semi_sync_master_enabled",
         "socket_plugin": "unix_socket",
         "reset_binlog": "RESET MASTER",
-        "reload_tls": "FLUSH SSL",
+        "reload_tls": "FLUSH LOCAL SSL",
     },
 }
 SWITCHES = {"ON": "1", "TRUE": "1", "YES": "1", "OFF": "0", "FALSE": "0", "NO": "0"}

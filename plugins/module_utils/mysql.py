@@ -38,7 +38,6 @@ WORDS = {
         "semi_sync": "rpl_semi_sync_source_enabled",
         "socket_plugin": "auth_socket",
         "reset_binlog": "RESET BINARY LOGS AND GTIDS",
-        "reload_tls": "ALTER INSTANCE RELOAD TLS",
     },
     "mariadb": {
         "change": "CHANGE MASTER TO",
@@ -46,7 +45,6 @@ WORDS = {
         "semi_sync": "rpl_semi_sync_master_enabled",
         "socket_plugin": "unix_socket",
         "reset_binlog": "RESET MASTER",
-        "reload_tls": "FLUSH LOCAL SSL",
     },
 }
 SWITCHES = {"ON": "1", "TRUE": "1", "YES": "1", "OFF": "0", "FALSE": "0", "NO": "0"}

@@ -17,7 +17,7 @@ from tests.drills.tandem_drill import hosts, probe, report
 from tests.drills.tandem_drill.drill import Expect, Moment, in_flight, judge, within_gap
 from tests.drills.tandem_drill.ledger import Ledger, Writes
 from tests.drills.tandem_drill.load import Request, Settings, plan
-from tests.drills.tandem_drill.vips import holding
+from tests.drills.tandem_drill.vips import Holding, holding
 
 DRILLS = engine.drills(Path(engine.__file__).parents[1])
 SETTINGS = Settings(url="https://www.tandem.test", addresses=["192.0.2.10"], run="unit")
@@ -96,6 +96,23 @@ def test_who_is_excused() -> None:
     assert within_gap(request(1.5, None), moment)
     assert not within_gap(request(0.5, 0.4, done=0.9), moment)
     assert not within_gap(request(2.0, 2.0), moment)
+
+
+def test_nobody_is_excused_at_an_address_that_stayed() -> None:
+    moment = Moment(begin=1.0, end=1.1, gap_end=1.9, unmoved=frozenset({"192.0.2.2"}))
+
+    def request(to: str) -> Request:
+        return Request(n=0, planned=1.05, method="GET", path="/", to=to, new=True, sent=1.05, done=2.0)
+
+    for excuse in in_flight, within_gap:
+        assert excuse(request("192.0.2.1"), moment)
+        assert not excuse(request("192.0.2.2"), moment)
+
+
+def test_holders_of_an_address() -> None:
+    held = Holding("192.0.2.1", {"lb1": [(0.0, 5.0)], "lb2": [(5.5, 9.0)]}, two=0.0, none=0.5)
+    assert held.holders(1.0, 4.0) == ["lb1"]
+    assert held.holders(4.0, 6.0) == ["lb1", "lb2"]
 
 
 def test_gap() -> None:

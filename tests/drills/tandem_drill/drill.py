@@ -46,6 +46,8 @@ class Moment:
     """The fault was in force."""
     gap_end: float
     """Service was back: the longest interval without a success, before anything was healed, was over."""
+    unmoved: frozenset[str] = frozenset()
+    """Addresses that stayed on their host: there is no excuse at those."""
 
 
 Excuse = Callable[[Request, Moment], bool]
@@ -54,12 +56,13 @@ Excuse = Callable[[Request, Moment], bool]
 def in_flight(request: Request, moment: Moment) -> bool:
     """Excuse a request that was under way when its host died, or used a connection open at that moment."""
     before = request.sent <= moment.end or (request.opened is not None and request.opened <= moment.end)
-    return before and request.done >= moment.begin
+    return before and request.done >= moment.begin and request.to not in moment.unmoved
 
 
 def within_gap(request: Request, moment: Moment) -> bool:
     """Excuse a request that was sent before service had come back, or used a connection open when it went."""
-    return moment.begin <= request.sent <= moment.gap_end or in_flight(request, moment)
+    sent = moment.begin <= request.sent <= moment.gap_end and request.to not in moment.unmoved
+    return sent or in_flight(request, moment)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -343,7 +346,8 @@ def judge(
     gap = gap_end - gap_begin
     begin, end = marks[0][0], marks[1][0]
     healed = marks[2][0] if len(marks) > 2 else ledger.end
-    moment = Moment(begin, end, max(end, longest(begin, healed)[1]))
+    unmoved = frozenset(h.address for h in holdings if len(h.holders(begin, healed)) == 1)
+    moment = Moment(begin, end, max(end, longest(begin, healed)[1]), unmoved)
     excused = [r for r in ledger.failed if expect.excuse and expect.excuse(r, moment)]
     unexcused = len(ledger.failed) - len(excused)
 

@@ -28,6 +28,10 @@ class Holding:
     none: float
     """Longest time in seconds that no host held it."""
 
+    def holders(self, begin: float, end: float) -> list[str]:
+        """Return the hosts that held it at some time between two moments; Unix seconds."""
+        return [host for host, spans in self.intervals.items() if any(a <= end and b >= begin for a, b in spans)]
+
 
 class Watch:
     """Samples from `start` to `stop`, on hosts that may go and come back meanwhile."""

@@ -10,8 +10,9 @@ from ansible.errors import AnsibleFilterError
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
-# The preferred owner's priority; each further load balancer is one below. 255 is reserved by the protocol.
-HIGHEST_PRIORITY = 150
+# The preferred owner's priority; each further load balancer is one below. 255 is reserved by the protocol, and the
+# lower it is, the longer a backup waits beyond three advertisements (up to one more).
+HIGHEST_PRIORITY = 254
 
 
 def vrrp_instances(

@@ -10,6 +10,7 @@ import testinfra
 
 from tests.support.http import get
 from tests.support.inventory import read_inventory
+from tests.support.wait import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,22 @@ def test_exactly_one_load_balancer_holds_the_virtual_address(request: pytest.Fix
         in testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory).check_output("ip -o address")
     ]
     assert len(holders) == 1
+
+
+def test_a_client_of_one_load_balancer_is_counted_by_the_other(
+    request: pytest.FixtureRequest, domain: str, hostvars: dict[str, dict[str, Any]], root: Path
+) -> None:
+    """So a limit holds for a client that uses both."""
+    client = f"::ffff:{hostvars['lb1']['lab_network']}.1"  # this machine, as the hosts see it
+    other = testinfra.get_host("ansible://lb2", ansible_inventory=request.config.option.ansible_inventory)
+    ask = "echo '%s table clients' | socat stdio /run/haproxy/admin.sock"
+    other.check_output(ask, "clear")
+
+    def counted() -> bool:
+        get(f"https://{domain}/", address=hostvars["lb1"]["topology_address"], ca=root)
+        return f"key={client} " in other.check_output(ask, "show")
+
+    wait_until(counted, 20, f"lb2 to know {client}, which asked lb1")
 
 
 @pytest.mark.parametrize("balancer", ["lb1", "lb2"])

@@ -1,5 +1,6 @@
 """What whoever runs HAProxy sees of it, and that a mistake does not reach it."""
 
+import http.client
 import json
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.http import get
+from tests.support.wait import wait_until
 
 CONVERGE = Path(__file__).parents[2] / "molecule/haproxy/converge.yml"
 CONFIGURATION = "/etc/haproxy/haproxy.cfg"
@@ -59,3 +61,25 @@ def test_process_that_cannot_start_fails_the_run_and_the_old_one_serves(lb, conv
     finally:
         lb.run(f"mv /tmp/haproxy.cfg {CONFIGURATION}")
         lb.reload()
+
+
+def test_clients_are_asked_to_leave_before_an_address_does(lb):
+    """`begin` waits for a connection that is idle, and every answer ends its connection until `end`."""
+    connection = http.client.HTTPConnection(lb.address, 80, timeout=10)
+
+    def leaves() -> bool:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        answer.read()
+        return answer.will_close
+
+    assert not leaves()
+    lb.run("rm -f /tmp/gone; (haproxy-leave begin && touch /tmp/gone) > /dev/null 2>&1 &")
+    try:
+        assert not lb.host.file("/tmp/gone").exists
+        wait_until(leaves, 10, "an answer to end its connection")
+        wait_until(lambda: lb.host.file("/tmp/gone").exists, 10, "haproxy-leave to see that nobody is idle")
+        assert leaves()
+    finally:
+        lb.run("haproxy-leave end")
+    assert not leaves()

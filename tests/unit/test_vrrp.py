@@ -21,7 +21,7 @@ def preferred(vips, members):
 
 def test_one_address_prefers_the_first_and_then_the_others_in_order():
     priorities = [vrrp_instances(["192.0.2.100/24"], LB, m["name"], 51)[0]["priority"] for m in LB]
-    assert priorities == [150, 149, 148]
+    assert priorities == [254, 253, 252]
 
 
 def test_more_addresses_are_spread():

@@ -114,6 +114,26 @@ def test_an_address_is_handed_over_on_demand(site: Site) -> None:
     site.expect(address1="lb1", address2="lb1")
 
 
+def test_clients_finish_before_an_address_is_handed_over(site: Site) -> None:
+    """Nobody new gets in while the last ones finish; afterwards nobody is kept out."""
+    lb2 = site.host("lb2")
+    lb2.check_output("rm --force /run/stub-leave.log")
+    lb2.check_output("keepalived-yield %s", site.address2)
+    assert lb2.file("/run/stub-leave.log").content_string.splitlines() == [
+        "begin: ",
+        f"finish: {site.address2}",
+        "end: ",
+    ]
+
+
+def test_a_planned_stop_hands_over_too(site: Site) -> None:
+    lb1 = site.host("lb1")
+    lb1.check_output("rm --force /run/stub-leave.log")
+    lb1.check_output("systemctl stop keepalived.service")
+    assert f"finish: {site.address1}" in lb1.file("/run/stub-leave.log").content_string
+    site.expect(address1="lb2")
+
+
 def test_reload_moves_nothing(site: Site) -> None:
     lb1 = site.host("lb1")
     for _ in range(3):

@@ -74,11 +74,11 @@ def test_clients_are_asked_to_leave_before_an_address_does(lb):
         return answer.will_close
 
     assert not leaves()
-    lb.run("rm -f /tmp/gone; (haproxy-leave begin && touch /tmp/gone) > /dev/null 2>&1 &")
+    lb.run("rm -f /run/gone; (haproxy-leave begin && touch /run/gone) > /dev/null 2>&1 &")
     try:
-        assert not lb.host.file("/tmp/gone").exists
+        assert not lb.host.file("/run/gone").exists
         wait_until(leaves, 10, "an answer to end its connection")
-        wait_until(lambda: lb.host.file("/tmp/gone").exists, 10, "haproxy-leave to see that nobody is idle")
+        wait_until(lambda: lb.host.file("/run/gone").exists, 10, "haproxy-leave to see that nobody is idle")
         assert leaves()
     finally:
         lb.run("haproxy-leave end")

@@ -90,21 +90,24 @@ def test_mix_and_connections() -> None:
     assert site.seen == {"GET": 160, "POST": 40}
     assert ledger.failed == []
     assert Counter(request.new for request in ledger.requests) == {True: 100, False: 100}
-    assert 101 <= len(site.connections) <= 130  # one for each that asked, a few kept ones
+    assert 101 <= len(site.connections) < 200  # one for each that asked, and kept ones that are shared
     assert {request.attempts for request in ledger.requests} == {1}
     assert ledger.compare(site.rows) == type(ledger.compare([]))(40, [], [], 0)
 
 
 def test_open_loop_keeps_the_plan_while_the_site_stalls() -> None:
-    """Requests go out at their time although nothing has come back for half a second."""
+    """Requests go out although nothing has come back: no answer is given before a hundred are there."""
+    hundred = asyncio.Event()
 
-    async def stall() -> None:
-        await asyncio.sleep(0.5)
+    async def stall(n: int, request: web.Request) -> None:
+        if n == 99:
+            hundred.set()
+        await hundred.wait()
 
-    ledger = drive(Site(lambda n, request: stall() if n < 100 else None))
+    ledger = drive(Site(stall))
     assert ledger.failed == []
-    assert ledger.lateness(0.99) < 0.1
-    assert sum(request.done - request.sent >= 0.5 for request in ledger.requests) == 100
+    first = min(request.done for request in ledger.requests)
+    assert sum(request.sent < first for request in ledger.requests) >= 100
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, Any] = {
 DATA_DIR = "/var/lib/mysql"
 # Holds a copy that is being received, and is gone when the server is complete with it.
 SEED_DIR = f"{DATA_DIR}/.seed"
+FRESH_FOLDERS = ("mysql", "sys", "performance_schema", "test")
 SYSTEM_SCHEMAS = ("mysql", "sys", "performance_schema", "information_schema")
 
 # The same thing under each engine's name.
@@ -47,6 +48,14 @@ WORDS = {
         "reset_binlog": "RESET MASTER",
     },
 }
+ERRANT_IN_CLUSTER = (
+    "This server holds transactions that the cluster does not: {errant}. It may not enter with them, and seeding it"
+    " again would lose them. Look at them with mysqlbinlog first, then run once with mysql_reseed_errant: true."
+)
+UNFIT = (
+    "The tables {tables} have no primary key or are not InnoDB, and a cluster cannot take writes to those."
+    " Change them first (ALTER TABLE), and run again."
+)
 SWITCHES = {"ON": "1", "TRUE": "1", "YES": "1", "OFF": "0", "FALSE": "0", "NO": "0"}
 
 
@@ -146,7 +155,73 @@ class Server:
             "replicas": sorted(host.rsplit(":", 1)[0] for host in dumps),
             "gtid": self.gtid(),
             "semi_sync": variables.get(self.words["semi_sync"]) == "ON",
+            "cluster": self.cluster(variables),
         }
+
+    def cluster(self, variables: dict[str, str]) -> dict[str, Any]:
+        """Return what this server is in its cluster; empty when it was not started as a member of one."""
+        if self.engine == "mariadb":
+            return self._galera(variables)
+        if "group_replication_group_name" not in variables:
+            return {}
+        members = [
+            row | {"primary": bool(row["primary"]), "own": bool(row["own"])}
+            for row in self.query(
+                "SELECT member_host AS address, member_state AS state, member_role = 'PRIMARY' AS `primary`,"
+                " member_id = @@server_uuid AS own FROM performance_schema.replication_group_members"
+            )
+        ]
+        own = next((member["state"] for member in members if member["own"]), "OFFLINE")
+        reachable = [member for member in members if member["state"] != "UNREACHABLE"]
+        return {
+            "state": own,
+            "majority": own in ("ONLINE", "RECOVERING") and len(reachable) * 2 > len(members),
+            "members": [] if own == "OFFLINE" else members,
+            # Whatever was written in the cluster, it was written in its name.
+            "formed": variables["group_replication_group_name"].lower() in variables["gtid_executed"].lower(),
+        }
+
+    def _galera(self, variables: dict[str, str]) -> dict[str, Any]:
+        if variables.get("wsrep_on") != "ON":
+            return {}
+        status = {row["Variable_name"]: row["Value"] for row in self.query("SHOW GLOBAL STATUS LIKE 'wsrep%'")}
+        majority = status["wsrep_cluster_status"] == "Primary"
+        inside = status["wsrep_local_state_comment"]
+        own = "ONLINE" if majority and inside in ("Synced", "Donor/Desynced") else inside.upper()
+        writable = variables["read_only"] == "OFF"
+        # Each is known by its address; who takes writes, and how the others fare, only they know.
+        present = sorted({one.rsplit(":", 1)[0] for one in status["wsrep_incoming_addresses"].split(",") if one})
+        members = [
+            {"address": one, "state": "ONLINE", "own": one == variables["wsrep_node_address"]} for one in present
+        ]
+        for member in members:
+            member["primary"] = member["own"] and writable
+            member["state"] = own if member["own"] else "ONLINE"
+        return {"state": own, "majority": majority, "members": members, "formed": True}
+
+    def unfit_for_cluster(self) -> list[str]:
+        """Return the tables to which a cluster cannot take writes: without a primary key, or not InnoDB."""
+        rows = self.query(
+            "SELECT CONCAT(table_schema, '.', table_name) AS name FROM information_schema.tables AS t"
+            " WHERE table_type = 'BASE TABLE' AND table_schema NOT IN %s AND (engine <> 'InnoDB' OR NOT EXISTS ("
+            "   SELECT 1 FROM information_schema.statistics AS s WHERE s.table_schema = t.table_schema"
+            "   AND s.table_name = t.table_name AND s.non_unique = 0 AND s.nullable <> 'YES')) LIMIT 20",
+            (SYSTEM_SCHEMAS,),
+        )
+        return [row["name"] for row in rows]
+
+    def step_down(self) -> None:
+        """Hand the place of the primary to another member of the cluster; nothing happens to one that is not it."""
+        if self.engine == "mysql":
+            heirs = self.query(
+                "SELECT other.member_id AS id FROM performance_schema.replication_group_members AS own"
+                " JOIN performance_schema.replication_group_members AS other"
+                " WHERE own.member_id = @@server_uuid AND own.member_role = 'PRIMARY'"
+                " AND other.member_state = 'ONLINE' AND other.member_id <> own.member_id"
+                " ORDER BY other.member_host LIMIT 1"
+            )
+            for heir in heirs:
+                self.query("SELECT group_replication_set_as_primary(%s)", (heir["id"],))
 
 
 def _sentence(error: Exception) -> DatabaseError:
@@ -156,16 +231,21 @@ def _sentence(error: Exception) -> DatabaseError:
 
 def absent() -> dict[str, Any]:
     """Return the state of a server that cannot be asked: not installed yet, or not answering."""
+    galera = os.path.exists(f"{DATA_DIR}/grastate.dat")
+    folders = [entry.name for entry in os.scandir(DATA_DIR) if entry.is_dir()] if os.path.isdir(DATA_DIR) else []
     return {
-        "installed": os.path.isdir(f"{DATA_DIR}/mysql"),
+        "installed": "mysql" in folders,
         "running": False,
         "version": "",
         "writable": False,
-        "blank": True,
+        # No database of anybody's in its files, and never in a cluster.
+        "blank": not [name for name in folders if not name.startswith((".", "#")) and name not in FRESH_FOLDERS]
+        and not galera,
         "replication": {},
         "replicas": [],
         "gtid": "",
         "semi_sync": False,
+        "cluster": {"state": "DOWN", "majority": False, "members": [], "formed": True} if galera else {},
     }
 
 

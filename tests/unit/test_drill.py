@@ -50,7 +50,7 @@ def verdict(expect: Expect, measured: Ledger, holdings=(), writes: Writes = NO_W
 @pytest.mark.parametrize("one", DRILLS, ids=lambda one: one.name)
 def test_drill_file(one: engine.Drill) -> None:
     assert one.shows.endswith(".")
-    assert set(one.needs) <= {"vips", "acme_hosts", "loadbalancers", "webservers", "databases"}
+    assert set(one.needs) <= {"vips", "acme_hosts", "loadbalancers", "webservers", "databases", "cluster"}
     assert one.expect.most == 0 or one.expect.excuse is not None
 
 

@@ -136,6 +136,16 @@ class Host:
         )
         self._faults.struck = float(moment)
 
+    def part_from(self, others: list[Host]) -> None:
+        """Cut the network between this host and others, of which neither hears anything; everybody else is reached."""
+        rules = [
+            f"{chain} {way} {other.address} -j DROP"
+            for other in others
+            for chain, way in (("INPUT", "-s"), ("OUTPUT", "-d"))
+        ]
+        self._undo.append(lambda: self.run("sh", "-c", "; ".join(f"iptables -D {rule}" for rule in rules) + "; true"))
+        self.run("sh", "-ec", "; ".join(f"iptables -I {rule}" for rule in rules))
+
     def kill_unit(self, unit: str) -> None:
         """Kill every process of a systemd unit with SIGKILL; the unit is started again when undone."""
         self._undo.append(lambda: self.run("systemctl", "start", unit))
@@ -188,6 +198,8 @@ class Site:
         self.databases = members("databases")
         [self.client] = members("clients")
         shared = self.variables[self.client.name]
+        self.engine: str = shared["mysql_engine"]
+        self.cluster = self.databases if shared.get("mysql_topology") == "cluster" else []
         self.name: str = shared["site_domain"]
         self.app: str = shared.get("app_name", "notes")
         tls = shared.get("site_tls", "acme")

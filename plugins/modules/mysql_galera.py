@@ -1,0 +1,180 @@
+#!/usr/bin/python
+"""Makes a MariaDB server a member of its Galera cluster."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mysql_galera
+short_description: Make a MariaDB server a member of its Galera cluster
+description:
+  - A member that is online is left alone.
+  - Another server is stopped, after its transactions were compared with those of the first member; it then enters by
+    itself, because the unit C(mysql-cluster) of its host sees to that, and gets a copy of the data.
+  - Transactions that only this server holds are an error.
+options:
+  step:
+    description:
+      - C(form) begins the cluster with this server, whose data become everybody's.
+      - C(prepare) makes it ready to enter.
+      - C(wait) waits until it is online.
+    type: str
+    choices: [form, prepare, wait]
+    required: true
+  gtid:
+    description: The transactions this server held, read B(before) those of the first member.
+    type: str
+    default: ""
+  source_gtid:
+    description: The transactions the first member holds.
+    type: str
+    default: ""
+  reseed_errant:
+    description: Go on although that loses transactions that only this server holds.
+    type: bool
+    default: false
+  patience:
+    description: Longest wait for it to be online, in seconds.
+    type: int
+    default: 3600
+  engine:
+    description: Which engine the server is.
+    type: str
+    choices: [mysql, mariadb]
+    required: true
+  socket:
+    description: Unix socket of the server.
+    type: path
+    default: /run/mysqld/mysqld.sock
+author: The Tandem founders
+"""
+
+EXAMPLES = r"""
+- name: The first member
+  tandem.web.mysql_galera: {engine: mariadb, step: form}
+"""
+
+RETURN = r"""
+"""
+
+import time
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tandem.web.plugins.module_utils import mysql
+
+STATUS = Path("/run/mysql-cluster/status")
+GRASTATE = Path(mysql.DATA_DIR, "grastate.dat")
+
+
+class Member:
+    """A server that belongs to a cluster; it need not run."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Read what the server is."""
+        self.module, self.params = module, module.params
+        self.state = self.look()
+        self.changed = False
+
+    def look(self) -> dict:
+        """Return what the server is now."""
+        try:
+            return mysql.Server("mariadb", self.params["socket"]).state()
+        except mysql.DatabaseError:
+            return mysql.absent()
+
+    def systemctl(self, *words: str) -> None:
+        """Have systemd do something."""
+        self.run("systemctl", *words, "mariadb.service")
+
+    def run(self, *command: str) -> None:
+        """Run a command that changes something."""
+        self.changed = True
+        if self.module.check_mode:
+            return
+        code, output, problem = self.module.run_command(command)
+        if code:
+            self.module.fail_json(msg=f"{command[0]} failed: {(problem or output).strip()}")
+
+    def take(self) -> None:
+        """Take the step."""
+        inside = bool(self.state["cluster"]) and self.state["cluster"]["state"] == "ONLINE"
+        if self.params["step"] == "wait":
+            self.wait()
+        elif not inside and self.params["step"] == "form":
+            self.form()
+        elif not inside and not self.state["cluster"]:
+            self.prepare()
+
+    def form(self) -> None:
+        """Begin the cluster."""
+        if self.state["running"]:
+            self.fit()
+            self.leave()
+            self.systemctl("stop")
+        if GRASTATE.exists() and not self.module.check_mode:
+            text = GRASTATE.read_text(encoding="ascii").replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1")
+            GRASTATE.write_text(text, encoding="ascii")
+        self.run("galera_new_cluster")
+        self.wait()
+
+    def prepare(self) -> None:
+        """End what keeps it from entering, if it may give its data for the cluster's."""
+        if not self.state["running"]:
+            return
+        errant = mysql.mariadb_missing(self.params["gtid"], self.params["source_gtid"])
+        if errant and not self.state["blank"] and not self.params["reseed_errant"]:
+            self.module.fail_json(msg=mysql.ERRANT_IN_CLUSTER.format(errant=errant))
+        self.leave()
+        self.systemctl("stop")
+
+    def leave(self) -> None:
+        """End replication from a primary."""
+        if self.state["replication"] and not self.module.check_mode:
+            server = mysql.connect(self.module)
+            server.query("STOP REPLICA")
+            server.query("RESET REPLICA ALL")
+
+    def fit(self) -> None:
+        """Refuse tables that a cluster cannot replicate."""
+        if unfit := mysql.connect(self.module).unfit_for_cluster():
+            self.module.fail_json(msg=mysql.UNFIT.format(tables=", ".join(unfit)))
+
+    def wait(self) -> None:
+        """Wait until it is online."""
+        deadline = time.monotonic() + self.params["patience"]
+        while not self.module.check_mode:
+            now = self.look()
+            if now["cluster"].get("state") == "ONLINE":
+                return
+            why = STATUS.read_text(encoding="utf-8").strip() if STATUS.exists() else ""
+            if time.monotonic() > deadline:
+                patience = self.params["patience"]
+                self.module.fail_json(
+                    msg=f"The server is not in its cluster after {patience} s: {why or 'see its journal'}"
+                )
+            time.sleep(0.5)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "step": {"type": "str", "choices": ["form", "prepare", "wait"], "required": True},
+            "gtid": {"type": "str", "default": ""},
+            "source_gtid": {"type": "str", "default": ""},
+            "reseed_errant": {"type": "bool", "default": False},
+            "patience": {"type": "int", "default": 3600},
+            **mysql.ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    try:
+        member = Member(module)
+        member.take()
+    except mysql.DatabaseError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=member.changed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Keeps the database server of this host in its cluster, and begins the cluster anew after a power cut.
+
+mysql-cluster CONFIG      run for ever
+mysql-cluster CONFIG ask  print what every member says, as JSON
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from decision import FORMING, JOINING, LOST, OFFLINE, ONLINE, Report, Step, decide, leads
+from reports import Server, ask_all
+
+INTERVAL = {"mysql": 1.0, "mariadb": 0.5}  # seconds between two looks
+HASTE = 0.7  # seconds that an answer may take when it is about who takes writes
+PAUSE = 10.0  # seconds after a step that failed
+RUN = Path("/run/mysql-cluster")
+STATUS = RUN / "status"  # what it waits for, for the role check
+WITHOUT = RUN / "without"  # members that an operator gave up, one a line
+MODULES = {"mysql": "group_replication", "mariadb": "galera"}
+
+
+class Keeper:
+    """This host's member and what it knows of the others."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        [own] = [one for one in config["members"] if one["address"] == config["address"]]
+        self.others = [one for one in config["members"] if one is not own]
+        names = [f"{one['name']}={one['address']}" for one in config["members"]]
+        self.member = importlib.import_module(MODULES[config["engine"]]).Member(own["name"], names, config)
+        self.address, self.port, self.tls = config["address"], config["port"], config["tls"]
+        self.routed = config["engine"] == "mariadb"
+        self.forming = False
+        self._said: str | None = None
+
+    def report(self) -> Report:
+        """Return what this member is, asked of its server now."""
+        report = self.member.report()
+        # Announced before the others are asked a last time: of two that begin, the later one sees the other.
+        return replace(report, state=FORMING) if self.forming and report.state == OFFLINE else report
+
+    def everybody(self) -> dict[str, Report | None]:
+        """Return what every member says."""
+        me = self.report()
+        return {me.name: me} | ask_all(self.others, self.port, self.tls)
+
+    def run(self) -> None:
+        """Look and act, for ever."""
+        addresses = [one["address"] for one in self.config["members"]]
+        server = Server(self.address, self.port, self.tls, addresses, self.report)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        while True:
+            time.sleep(INTERVAL[self.config["engine"]] if self.turn() else PAUSE)
+
+    def turn(self) -> bool:
+        """Take one step; tell whether it went well."""
+        try:
+            step = self.next_step()
+            self.say(step.reason)
+            if step.action == "form":
+                return self.form()
+            if step.action != "wait":
+                getattr(self.member, step.action)()
+        # Whatever goes wrong, the next look is a new beginning; nothing is remembered but what the servers know.
+        except Exception as error:
+            self.say(f"{type(error).__name__}: {error.args[-1] if error.args else error}")
+            return False
+        return True
+
+    def next_step(self) -> Step:
+        """Return what is to be done now."""
+        me = self.member.report()
+        if self.routed and me.state in (ONLINE, JOINING, LOST):
+            self.lead(me)
+        if me.state in (ONLINE, JOINING):
+            WITHOUT.unlink(missing_ok=True)
+            return Step("wait", "" if me.state == ONLINE else "it enters the cluster")
+        self.member.settle(me)
+        # Asked after this one's own: what they hold is then never older than what it is compared with.
+        return decide(me, ask_all(self.others, self.port, self.tls), self.without())
+
+    def lead(self, me: Report) -> None:
+        """On Galera, where every member could take writes, one does."""
+        # Those that the engine has given up are not waited for.
+        inside = [one for one in self.others if one["address"] in me.present]
+        leader = me.state == ONLINE and leads(me, ask_all(inside, self.port, self.tls, HASTE))
+        if leader != me.writes:
+            self.member.lead(leader)
+
+    def form(self) -> bool:
+        """Begin the cluster anew, unless another one is about to as well."""
+        self.forming = True
+        try:
+            step = self.next_step()
+            if step.action == "form":
+                self.member.form()
+            self.say(step.reason)
+            return step.action == "form"
+        finally:
+            self.forming = False
+
+    def without(self) -> list[str]:
+        """Return the members that an operator gave up."""
+        with suppress(OSError):
+            return WITHOUT.read_text(encoding="utf-8").split()
+        return []
+
+    def say(self, reason: str) -> None:
+        """Tell the journal and the role check, once for each sentence."""
+        if reason == self._said:
+            return
+        self._said = reason
+        print(reason or "the server is in its cluster", flush=True)
+        new = STATUS.with_suffix(".new")
+        new.write_text(f"{reason}\n" if reason else "", encoding="utf-8")
+        new.rename(STATUS)
+
+
+def main() -> None:
+    """Do what the command line says."""
+    keeper = Keeper(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    if sys.argv[2:] == ["ask"]:
+        everybody = keeper.everybody()
+        print(json.dumps({name: report and report.record() for name, report in everybody.items()}))
+    else:
+        keeper.run()
+
+
+if __name__ == "__main__":
+    main()

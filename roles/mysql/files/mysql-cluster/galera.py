@@ -1,0 +1,135 @@
+"""One member of MariaDB Galera: what it is, and what can be done about it.
+
+systemd does not start the server by itself, at boot or after a crash: a Galera server that finds no cluster ends.
+This program starts it when there is one to join, or when it is the one to begin it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from decision import ALONE, DOWN, JOINING, LOST, OFFLINE, ONLINE, SETTLING, Report
+
+SERVICE = "mariadb.service"
+SOCKET = "/run/mysqld/mysqld.sock"
+GRASTATE = Path("/var/lib/mysql/grastate.dat")
+NOBODY = "00000000-0000-0000-0000-000000000000"
+ANSWER = 3  # seconds
+BEGIN = 300  # seconds that a start may take
+
+
+def run(*argv: str, timeout: float = BEGIN) -> str:
+    """Run a command and return what it printed; OSError with its last words when it fails."""
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed commands
+            argv, capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(f"{argv[0]} took longer than {timeout:g} s") from None
+    if done.returncode:
+        raise OSError(f"{argv[0]}: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
+    return done.stdout
+
+
+class Member:
+    """The server of this host."""
+
+    def __init__(self, name: str, members: list[str], config: dict[str, Any]) -> None:
+        self.name, self.members, self.rank = name, members, config["rank"]
+        self.position: str | None = None  # of a server that does not run; found out once for each time it stops
+        self._connection: pymysql.Connection | None = None
+
+    def query(self, statement: str) -> list[dict[str, Any]]:
+        """Run one statement."""
+        connection = pymysql.connect(
+            unix_socket=SOCKET,
+            user="root",
+            autocommit=True,
+            cursorclass=pymysql.cursors.DictCursor,
+            connect_timeout=ANSWER,
+            read_timeout=ANSWER,
+        )
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def _own(self, state: str, **more: Any) -> Report:
+        return Report(self.name, self.members, state, rank=self.rank, self_healing=True, **more)
+
+    def report(self) -> Report:
+        """Look; a server that does not answer is a report too."""
+        unit = run("systemctl", "show", "--property=ActiveState", "--value", SERVICE, timeout=10).strip()
+        if unit in ("inactive", "failed"):
+            if self.position is None:
+                return self._own(SETTLING, why="it finds out what it holds")
+            return self._own(OFFLINE, holds=self.position)
+        self.position = None
+        try:
+            return self._running()
+        except (pymysql.MySQLError, OSError) as error:
+            starting = unit in ("activating", "deactivating")
+            return self._own(JOINING if starting else DOWN, why=str(error.args[-1] if error.args else error))
+
+    def _running(self) -> Report:
+        rows = self.query("SHOW GLOBAL STATUS LIKE 'wsrep%'")
+        status = {row["Variable_name"]: row["Value"] for row in rows}
+        writes = not self.query("SELECT @@GLOBAL.read_only AS read_only")[0]["read_only"]
+        if status.get("wsrep_provider_name", "") == "":
+            return self._own(ALONE)
+        present = sorted(one.rsplit(":", 1)[0] for one in status["wsrep_incoming_addresses"].split(",") if one)
+        # While it gets its data it is not in the majority yet.
+        if status["wsrep_local_state_comment"].startswith("Join"):
+            state = JOINING
+        elif status["wsrep_cluster_status"] != "Primary":
+            state = LOST
+        else:
+            state = ONLINE
+        holds = position(status["wsrep_local_state_uuid"], int(status["wsrep_last_committed"]))
+        return self._own(state, holds=holds, writes=writes, present=present)
+
+    def settle(self, report: Report) -> None:
+        """Find out what a server that stopped holds: from its state file, or else from its data."""
+        if report.state != SETTLING:
+            return
+        text = GRASTATE.read_text(encoding="ascii") if GRASTATE.exists() else ""
+        uuid, number = re.search(r"uuid:\s*(\S+)", text), re.search(r"seqno:\s*(-?\d+)", text)
+        if not uuid or uuid[1] == NOBODY:
+            self.position = ""
+        elif int(number[1]) >= 0:
+            self.position = position(uuid[1], int(number[1]))
+        else:
+            found = re.search(r"--wsrep_start_position=([0-9a-f-]{36}):(-?\d+)", run("/usr/bin/galera_recovery"))
+            if not found:
+                raise OSError("galera_recovery does not tell what the server holds")
+            self.position = position(found[1], int(found[2]))
+
+    def lead(self, leader: bool) -> None:
+        """Take writes, or leave that to another member."""
+        self.query(f"SET GLOBAL read_only = {'OFF' if leader else 'ON'}")
+
+    def join(self) -> None:
+        """Start the server, which finds the others; the next looks see how it fares."""
+        run("systemctl", "reset-failed", SERVICE)
+        run("systemctl", "start", "--no-block", SERVICE)
+
+    def form(self) -> None:
+        """Begin the cluster anew, from the data of this server."""
+        text = GRASTATE.read_text(encoding="ascii")
+        GRASTATE.write_text(re.sub(r"safe_to_bootstrap:\s*\d", "safe_to_bootstrap: 1", text), encoding="ascii")
+        run("systemctl", "reset-failed", SERVICE)
+        run("/usr/bin/galera_new_cluster")
+
+    def stop(self) -> None:
+        """Stop the server, which has no cluster any more."""
+        run("systemctl", "stop", SERVICE)
+
+
+def position(uuid: str, number: int) -> str:
+    """Return a position as a set of transactions; Galera numbers those of a cluster without a gap."""
+    if uuid == NOBODY or number < 0:
+        return ""
+    return f"{uuid}:1-{number}" if number else f"{uuid}:0"

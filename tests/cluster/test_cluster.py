@@ -1,0 +1,302 @@
+"""What a cluster does, asked of the running servers. The same tests serve both engines.
+
+The scenario begins with a primary that has data, and a replica; the role has made a cluster of three of them.
+The tests run from top to bottom: each leaves a healthy cluster behind.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from tests.support.databases import Database, databases, play
+from tests.support.wait import wait_until
+
+SOON = 60  # seconds
+KEEPER = 9201
+INSERT = "INSERT INTO notes.notes (text) VALUES ('{}')"
+
+
+class Cluster:
+    """The servers of the scenario, and the role that makes them."""
+
+    def __init__(self, inventory: str) -> None:
+        self.inventory = inventory
+        self.servers = databases(inventory)
+        self.engine = self.servers["db1"].engine
+        self.password = self.servers["db1"].variables["secret_mysql_app"]
+
+    def converge(self, *arguments: str, fails: bool = False, **variables: object) -> str:
+        """Run the role and return what it printed."""
+        scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
+        extra = ("-e", json.dumps(variables)) if variables else ()
+        done = play(self.inventory, f"molecule/{scenario}/converge.yml", *extra, *arguments)
+        assert bool(done.returncode) == fails
+        return done.stdout
+
+    def named(self, path: str) -> list[Database]:
+        """Return the servers that answer a role check with 200; one that is off does not."""
+        with ThreadPoolExecutor() as pool:
+            fit = pool.map(partial(is_fit, path=path), self.servers.values())
+        return [server for server, good in zip(self.servers.values(), fit, strict=True) if good]
+
+    def primary(self) -> Database:
+        """Return the one that takes writes; there is never a second one."""
+        found = self.named("primary")
+        assert len(found) <= 1, found
+        assert found, "nobody takes writes"
+        return found[0]
+
+    def others(self, *but: Database) -> list[Database]:
+        return [server for server in self.servers.values() if server not in but]
+
+    def write(self, text: str) -> None:
+        """Write a note as the application."""
+        primary = self.primary()
+        asker = self.others(primary)[0]
+        done = asker.client(
+            primary.address, "notes", self.password, f"INSERT INTO notes.notes (text) VALUES ('{text}')"
+        )
+        assert done.succeeded, done.stderr
+
+    def healthy(self) -> None:
+        """Wait until one takes writes and the others serve reads, and every note is everywhere."""
+
+        def whole() -> bool:
+            return len(self.named("primary")) == 1 and len(self.named("replica")) == len(self.servers) - 1
+
+        wait_until(whole, SOON, "a whole cluster")
+        self.write("healthy")
+        primary = self.primary()
+        count = primary.value("COUNT(*) FROM notes.notes")
+        for server in self.others(primary):
+            wait_until(lambda s=server: s.value("COUNT(*) FROM notes.notes") == count, SOON, f"notes on {server.name}")
+
+
+def is_fit(server: Database, path: str) -> bool:
+    try:
+        return server.role(path).status == 200
+    except OSError:
+        return False
+
+
+def docker(verb: str, *servers: Database) -> None:
+    """Do something to whole hosts, at once."""
+    options = ["--signal=KILL"] if verb == "kill" else []
+    names = [server.variables["ansible_host"] for server in servers]
+    subprocess.run(["docker", verb, *options, *names], check=True, capture_output=True)
+
+
+def says(server: Database, words: str) -> None:
+    """Wait until the role check of a server says why it takes no writes."""
+
+    def told() -> bool:
+        answer = server.role("primary")
+        return answer.status == 503 and words in answer.body
+
+    wait_until(told, SOON, f"{words!r} of {server.name}")
+
+
+@pytest.fixture(scope="module")
+def site(request: pytest.FixtureRequest) -> Cluster:
+    return Cluster(request.config.option.ansible_inventory)
+
+
+# --- What the role made -----------------------------------------------------------------------------
+
+
+def test_data_from_before_are_on_every_member(site: Cluster) -> None:
+    site.healthy()
+    for server in site.servers.values():
+        assert server.value("COUNT(*) FROM notes.notes WHERE text = 'before the cluster'") == "1"
+
+
+def test_replication_from_a_primary_has_ended(site: Cluster) -> None:
+    for server in site.servers.values():
+        assert server.replication().get("Source_Host", "") in ("", "<NULL>")
+
+
+def test_only_the_primary_takes_writes(site: Cluster) -> None:
+    primary = site.primary()
+    for server in site.others(primary):
+        asker = site.others(server)[0]
+        refused = asker.client(
+            server.address, "notes", site.password, "INSERT INTO notes.notes (text) VALUES ('never')"
+        )
+        assert re.search("read.only", refused.stderr), refused.stderr
+
+
+def test_only_the_address_listens(site: Cluster) -> None:
+    """Group Replication cannot be told where to listen: its allow-list and the firewall close that port."""
+    for server in site.servers.values():
+        engine = "*:33061" if site.engine == "mysql" else f"{server.address}:4567"
+        ports = server.host.check_output("ss -Hltn 'sport != 22 and not src 127.0.0.11'")
+        listening = {line.split()[3] for line in ports.splitlines()}
+        assert listening == {engine, *(f"{server.address}:{port}" for port in (3306, 9200, KEEPER))}
+
+
+@pytest.mark.parametrize("port", ["engine", "keeper"])
+def test_members_prove_who_they_are(site: Cluster, port: str) -> None:
+    """Each speaks TLS with a certificate of the internal CA, and wants one."""
+    number = {"engine": 33061 if site.engine == "mysql" else 4567, "keeper": KEEPER}[port]
+    db1, db2 = site.servers["db1"], site.servers["db2"]
+    command = (
+        f"openssl s_client -connect {db1.address}:{number} -CAfile /etc/tandem/pki/ca.pem -verify_return_error"
+        f" -verify_ip {db1.address}"
+    )
+    own = " -cert /etc/tandem/pki/mysql.pem -key /etc/tandem/pki/mysql.key"
+    assert "Verification: OK" in db2.host.run(f"{command}{own} </dev/null 2>&1").stdout
+    # In TLS 1.3 the refusal comes after the handshake, with the first answer.
+    without = db2.host.run(f"(printf 'GET / HTTP/1.0\\r\\n\\r\\n'; sleep 1) | {command} 2>&1")
+    assert "certificate required" in without.stdout or "handshake failure" in without.stdout, without.stdout
+
+
+def test_no_password_is_in_the_configuration_or_a_process(site: Cluster) -> None:
+    for server in site.servers.values():
+        found = server.host.check_output("ps axww; cat /etc/mysql/tandem-cluster.json; journalctl -u mysql-cluster")
+        for name in ("secret_mysql_app", "mysql_replication_password"):
+            assert server.variables[name] not in found
+
+
+# --- One member -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["server", "host"])
+def test_a_member_that_dies_comes_back_by_itself(site: Cluster, how: str) -> None:
+    primary = site.primary()
+    victim = site.others(primary)[0]
+    if how == "server":
+        victim.service("kill --signal=KILL")
+    else:
+        docker("kill", victim)
+        site.write("while one is away")
+        assert site.primary() is primary
+        docker("start", victim)
+    site.healthy()
+    assert site.primary() is primary
+
+
+def test_a_primary_that_dies_is_replaced(site: Cluster) -> None:
+    primary = site.primary()
+    docker("kill", primary)
+    try:
+        heir = wait_until(site.primary, SOON, "another primary", interval=0.1)
+        assert heir is not primary
+        site.write("by the heir")
+    finally:
+        docker("start", primary)
+    site.healthy()
+    assert site.primary() is heir
+
+
+def test_a_primary_that_freezes_is_replaced_and_comes_back(site: Cluster) -> None:
+    """It was expelled when it wakes up, and enters again by itself."""
+    primary = site.primary()
+    docker("pause", primary)
+    try:
+        wait_until(lambda: site.primary() is not primary, SOON, "another primary", interval=0.1)
+        site.write("while it slept")
+    finally:
+        docker("unpause", primary)
+    site.healthy()
+    assert site.primary() is not primary
+
+
+# --- Power cuts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["together", "primary first", "primary last"])
+def test_all_hosts_lose_power_and_come_back(site: Cluster, order: str) -> None:
+    primary = site.primary()
+    others = site.others(primary)
+    site.write(f"before: {order}")
+    docker("kill", *site.servers.values())
+    if order == "together":
+        docker("start", *site.servers.values())
+    else:
+        first = [primary, others[0]] if order == "primary first" else others
+        last = next(server for server in site.servers.values() if server not in first)
+        docker("start", *first)
+        for server in first:
+            says(server, f"it waits for {last.name}")
+        assert site.named("primary") == []
+        for server in first:
+            refused = server.client(
+                server.address, "notes", site.password, "INSERT INTO notes.notes (text) VALUES ('x')"
+            )
+            assert refused.failed
+        docker("start", last)
+    wait_until(site.primary, SOON, "a primary", interval=0.2)
+    site.healthy()
+    assert site.primary().value(f"COUNT(*) FROM notes.notes WHERE text = 'before: {order}'") == "1"
+
+
+def test_a_member_that_is_lost_for_good_is_given_up_by_name(site: Cluster) -> None:
+    primary = site.primary()
+    lost, *rest = site.others(primary)
+    docker("kill", *site.servers.values())
+    docker("start", primary, *rest)
+    try:
+        says(primary, f"it waits for {lost.name}")
+        refused = play(site.inventory, "playbooks/recover.yml")
+        assert refused.returncode
+        assert f"-e mysql_recover_without={lost.name}" in refused.stdout
+        assert site.named("primary") == []
+        wrong = play(site.inventory, "playbooks/recover.yml", "-e", f"mysql_recover_without={primary.name}")
+        assert wrong.returncode
+        done = play(site.inventory, "playbooks/recover.yml", "-e", f"mysql_recover_without={lost.name}")
+        assert f"{primary.name} is in the cluster" in done.stdout
+        site.write("without the lost one")
+    finally:
+        docker("start", lost)
+    site.healthy()
+
+
+# --- The role on a cluster that is not well ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def degraded(site: Cluster) -> Iterator[Database]:
+    """One member is away for as long as these tests run."""
+    site.healthy()
+    victim = site.others(site.primary())[0]
+    docker("kill", victim)
+    wait_until(lambda: len(site.named("replica")) == 1, SOON, "the other replica")
+    yield victim
+    docker("start", victim)
+    site.healthy()
+
+
+def test_a_run_on_a_degraded_cluster_says_so(site: Cluster, degraded: Database) -> None:
+    limit = ",".join(server.name for server in site.others(degraded))
+    output = site.converge("--limit", limit)
+    assert f"The cluster is degraded: {degraded.name}" in output
+    assert re.findall(r"changed=(\d+)", output) == ["0", "0"]
+
+
+def test_a_degraded_cluster_is_not_restarted(site: Cluster, degraded: Database) -> None:
+    uptime = {server.name: server.status("Uptime") for server in site.others(degraded)}
+    limit = ",".join(uptime)
+    output = site.converge("--limit", limit, fails=True, mysql_settings={"back_log": 70})
+    assert "needs a restart" in output
+    assert degraded.name in output
+    for server in site.others(degraded):
+        assert int(server.status("Uptime")) >= int(uptime[server.name])
+
+
+def test_a_restart_is_rolled_and_nobody_is_without_a_primary(site: Cluster) -> None:
+    site.healthy()
+    output = site.converge(mysql_settings={"back_log": 70})
+    assert "failed=0" in output
+    for server in site.servers.values():
+        assert server.value("@@back_log") == "70"
+    site.healthy()
+
+
+def test_then_nothing_changes_any_more(site: Cluster) -> None:
+    output = site.converge(mysql_settings={"back_log": 70})
+    assert re.findall(r"changed=(\d+)", output) == ["0"] * 3

@@ -1,0 +1,14 @@
+"""All database hosts lose power at once and are switched on again; the cluster forms again by itself."""
+
+from tests.drills.tandem_drill.drill import Expect, within_gap
+
+NEEDS = {"cluster": 3}
+EXPECT = Expect(excuse=within_gap, gap=60.0)
+HOLD = 60.0
+
+
+def inject(site):
+    for host in site.databases:
+        host.kill()
+    for host in site.databases:
+        host.start()

@@ -1,0 +1,11 @@
+"""The database host that takes the writes loses power; the cluster elects another one."""
+
+from tests.drills.tandem_drill.drill import Expect
+
+NEEDS = {"cluster": 3}
+EXPECT = Expect(gap=2.0)
+HOLD = 15.0
+
+
+def inject(site):
+    site.primary().kill()

@@ -1,0 +1,11 @@
+"""The cable of the database host that takes the writes is pulled; the cluster elects another one."""
+
+from tests.drills.tandem_drill.drill import Expect
+
+NEEDS = {"cluster": 3}
+EXPECT = Expect(gap=2.0)
+HOLD = 15.0
+
+
+def inject(site):
+    site.primary().cut_link()

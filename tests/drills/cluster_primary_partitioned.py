@@ -1,0 +1,12 @@
+"""The database host that takes the writes is cut off from the other databases, and still reached by web servers."""
+
+from tests.drills.tandem_drill.drill import Expect
+
+NEEDS = {"cluster": 3}
+EXPECT = Expect(gap=2.0)
+HOLD = 20.0
+
+
+def inject(site):
+    primary = site.primary()
+    primary.part_from([host for host in site.databases if host is not primary])

@@ -1,0 +1,10 @@
+"""The database server that takes the writes is killed; the cluster elects another one."""
+
+from tests.drills.tandem_drill.drill import Expect
+
+NEEDS = {"cluster": 3}
+EXPECT = Expect(gap=2.0)
+
+
+def inject(site):
+    site.primary().kill_unit(f"{site.engine}.service")

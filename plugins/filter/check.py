@@ -104,6 +104,7 @@ def topology_problems(
     _check_addresses(site)
     _check_settings(site)
     _check_databases(site)
+    _check_backup(site)
     _check_ports(site, ports)
     _check_secrets(site, secrets)
     return site.problems
@@ -207,6 +208,19 @@ def _check_databases(site: Inventory) -> None:
                 f"mysql_server_id {server_id} is used by {_and(hosts)}; give each its own, or none: "
                 "the address then makes a unique one."
             )
+
+
+def _check_backup(site: Inventory) -> None:
+    def repository(value: Any) -> str | None:
+        # The credentials of other kinds of repositories, and their firewall rules, are nobody's here.
+        if isinstance(value, str) and re.fullmatch(r"|/.+|sftp://[^@/]+@[^/]+//?.+|s3:.+", value):
+            return None
+        return (
+            "write a path such as /srv/backup, sftp://user@host:22//path, s3:https://host/bucket, "
+            'or "" for a site without backups'
+        )
+
+    site.each("site_backup_repository", repository)
 
 
 def _check_ports(site: Inventory, ports: Mapping[str, Any]) -> None:

@@ -233,6 +233,16 @@ def test_secret_that_nobody_asked_for_is_checked_too(site: Site) -> None:
     refused(site.set(secret_vrrp="changeme"), "secret_vrrp is still 'changeme'")  # noqa: S106
 
 
+@pytest.mark.parametrize("value", ["", "/srv/backup", "sftp://me@192.0.2.9:22//srv/x", "s3:https://s3.tandem.test/x"])
+def test_repository(site: Site, value: str) -> None:
+    assert site.set(site_backup_repository=value).problems() == []
+
+
+@pytest.mark.parametrize("value", ["srv/backup", "sftp:me@host:/x", "sftp://192.0.2.9//x", "ftp://x/y", True])
+def test_repository_that_is_none(site: Site, value: Any) -> None:
+    refused(site.set(site_backup_repository=value), "site_backup_repository", "sftp://user@host:22//path")
+
+
 def test_overlapping_ports(site: Site) -> None:
     site.ports["topology_port_web"] = "80"
     refused(site, "Port 80", "topology_port_http and topology_port_web", "give each its own")
@@ -269,7 +279,10 @@ def test_the_example_has_to_be_filled_in(options: tuple[str, ...]) -> None:
 
 
 def test_the_example_filled_in_is_accepted() -> None:
-    values = [f"secret_{name}={LONG_ENOUGH}" for name in ("pki_passphrase", "mysql_replication", "mysql_app")]
+    values = [
+        f"secret_{name}={LONG_ENOUGH}"
+        for name in ("pki_passphrase", "mysql_replication", "mysql_app", "backup_password")
+    ]
     done = check("inventory/example", *(f"-e{value}" for value in ["site_domain=www.tandem.test", *values]))
     assert done.returncode == 0, done.stdout
 

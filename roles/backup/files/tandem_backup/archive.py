@@ -106,7 +106,7 @@ def archive(repository: Repository, settings: Settings) -> dict[str, Any]:
             old.unlink()
     append(settings.data_dir / active, place / active, length)
     closed = [settings.data_dir / name for name in logs[:-1]]
-    until = now - lag(state)
+    until = now - lag(server, state)
     if until < 0:
         raise Failure(f"{settings.name} does not follow the primary, so its binary logs hold nothing new to archive.")
     about = {

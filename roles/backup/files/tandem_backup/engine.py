@@ -37,12 +37,34 @@ def rank(server: mysql.Server, max_lag: int) -> int:
     state = server.state()
     if state["writable"]:
         return 2
-    return 0 if lag(state) <= max_lag else 1
+    return 0 if lag(server, state) <= max_lag else 1
 
 
-def lag(state: dict[str, Any]) -> float:
+# When the primary committed what a member of a group applied last, while more waits to be applied.
+BEHIND = """
+SELECT UNIX_TIMESTAMP(MAX(last_applied_transaction_original_commit_timestamp)) AS applied
+  FROM performance_schema.replication_applier_status_by_worker
+ WHERE channel_name = 'group_replication_applier' AND 0 < (
+   SELECT count_transactions_remote_in_applier_queue
+     FROM performance_schema.replication_group_member_stats WHERE member_id = @@server_uuid)
+"""
+WAITING = 60
+"""So far may a member of a Galera cluster be behind, in seconds, while anything waits to be applied."""
+
+
+def lag(server: mysql.Server, state: dict[str, Any]) -> float:
     """Return how far a server may be behind the primary, in seconds; infinite when it does not follow."""
     replication = state["replication"]
+    if cluster := state.get("cluster"):
+        if cluster["state"] != "ONLINE":
+            return float("inf")
+        if state["writable"]:
+            return 0
+        if server.engine == "mariadb":
+            [waits] = server.query("SHOW GLOBAL STATUS LIKE 'wsrep_local_recv_queue'")
+            return WAITING if int(waits["Value"]) else 1
+        applied = server.query(BEHIND)[0]["applied"]
+        return time.time() - float(applied) + 1 if applied else 1
     if not replication:
         return 0
     if replication["receiver"] != "Yes" or replication["applier"] != "Yes" or replication["lag"] is None:
@@ -100,7 +122,7 @@ def copy(server: mysql.Server, settings: Settings, target: Path) -> dict[str, An
         "version": variables["version"],
         "server_id": variables["server_id"],
         "settings": {name: variables[name] for name in KEPT if variables.get(name)},
-        "complete_until": began - min(lag(state), 10**9),
+        "complete_until": began - min(lag(server, state), 10**9),
         "gtid": state["gtid"],
     }
     if settings.engine == "mysql":

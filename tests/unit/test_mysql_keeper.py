@@ -114,6 +114,15 @@ def test_it_joins_a_cluster_that_is_alive() -> None:
     assert decide(member("db3"), {"db1": online[0], "db2": None}).action == "join"
 
 
+def test_it_waits_until_its_former_self_is_gone() -> None:
+    members = [f"{name}=192.0.2.{name[-1]}" for name in NAMES]
+    me = member("db3", members=members)
+    others = {"db1": member("db1", 20, decision.ONLINE, present=["192.0.2.1", "192.0.2.2", "192.0.2.3"]), "db2": None}
+    assert decide(me, others).reason == "the cluster has not noticed yet that it was away"
+    others["db1"] = replace(others["db1"], present=["192.0.2.1", "192.0.2.2"])
+    assert decide(me, others).action == "join"
+
+
 def test_it_does_not_join_with_transactions_of_its_own() -> None:
     step = decide(member("db3", 21), {"db1": member("db1", 20, decision.ONLINE), "db2": None})
     assert step.action == "wait"

@@ -42,7 +42,12 @@ class Report:
     writes: bool = False
     """It takes writes, where every member could (Galera)."""
     present: list[str] = field(default_factory=list)
-    """Addresses of those that the engine says are in the cluster with it (Galera)."""
+    """Addresses of those that the engine says are in the cluster with it."""
+
+    @property
+    def address(self) -> str:
+        """Return its own address, by which the engine knows it."""
+        return next((one.partition("=")[2] for one in self.members if one.partition("=")[0] == self.name), "")
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Report:
@@ -117,6 +122,9 @@ def _join(me: Report, online: list[Report]) -> Step:
     known = [text for report in online for text in (report.holds, report.received)]
     if errant := missing_in(me.holds, known):
         return Step("wait", f"it holds transactions that the cluster does not: {errant}; see docs/operations.md")
+    # Group Replication takes nobody in whose former self it has not expelled yet, and hangs when it is asked to.
+    if not me.self_healing and any(me.address in report.present for report in online):
+        return Step("wait", "the cluster has not noticed yet that it was away")
     return Step("join", f"it joins {_and(sorted(report.name for report in online))}")
 
 

@@ -49,7 +49,7 @@ class Member:
 
     def _report(self) -> Report:
         rows = self.query(
-            "SELECT member_id = @@server_uuid AS own, member_state AS state"
+            "SELECT member_id = @@server_uuid AS own, member_state AS state, member_host AS address"
             " FROM performance_schema.replication_group_members"
         )
         # Read before what it holds: it can only hold more by the time that is read, and never less.
@@ -73,6 +73,7 @@ class Member:
             facts["holds"].replace("\n", ""),
             facts["received"].replace("\n", ""),
             facts["number"],
+            present=[] if state in (OFFLINE, SETTLING, ALONE) else [row["address"] for row in rows],
         )
 
     def settle(self, report: Report) -> None:

@@ -60,6 +60,21 @@ def test_mariadb_state_holds(known: str, one: str, held: bool) -> None:
     assert gtid.holds(known, one, "mariadb") is held
 
 
+@pytest.mark.parametrize(
+    ("known", "other", "engine", "covered"),
+    [
+        (f"{ONE}:1-9,{TWO}:1-3", f"{ONE}:2-9", "mysql", True),
+        (f"{ONE}:1-9", f"{ONE}:1-10", "mysql", False),
+        (f"{ONE}:1-9", f"{TWO}:1", "mysql", False),
+        (f"{ONE}:1-9", "", "mysql", True),
+        ("0-1-9", "0-2-8,0-1-9", "mariadb", True),
+        ("0-1-9", "0-2-10", "mariadb", False),
+    ],
+)
+def test_one_set_covers_another(known: str, other: str, engine: str, covered: bool) -> None:
+    assert gtid.covers(known, other, engine) is covered
+
+
 def test_mariadb_state_after_more_transactions() -> None:
     assert gtid.newest(["0-1-3,0-2-10", "0-2-10", "0-1-11", "0-1-12"]) == "0-2-10,0-1-12"
     assert gtid.position("0-2-10,0-1-12") == "0-1-12"
@@ -137,7 +152,7 @@ ABOUT = {
     },
     "a1": {
         "engine": "mysql",
-        "gtid": f"{ONE}:1-40",
+        "gtid": f"{ONE}:1-58",
         "before": "",
         "files": [
             {"name": "log.1", "created": 10},
@@ -191,6 +206,13 @@ def test_logs_that_begin_after_the_backup_are_no_archive_for_it() -> None:
     late = ABOUT | {"a2": ABOUT["a2"] | {"before": f"{ONE}:1-70", "files": [{"name": "log.9", "created": 230}]}}
     with pytest.raises(Failure, match="No archive of binary logs goes on"):
         plan(restore.Target(), BASES, ARCHIVES[1:], late)
+
+
+def test_logs_of_a_server_that_was_made_anew_are_no_archive_for_an_older_backup() -> None:
+    anew = ABOUT | {"a2": ABOUT["a2"] | {"gtid": f"{TWO}:1-9"}}
+    assert plan(restore.Target(), BASES, ARCHIVES, ABOUT).logs.id == "a2"
+    with pytest.raises(Failure, match="No archive of binary logs goes on"):
+        plan(restore.Target(), BASES, ARCHIVES[1:], anew)
 
 
 # --- What is kept -----------------------------------------------------------------------------------

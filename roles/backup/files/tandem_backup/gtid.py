@@ -26,6 +26,16 @@ def holds(known: str, one: str, engine: str) -> bool:
     return any(name == source and first <= int(number) <= last for name, first, last in _mysql(known))
 
 
+def covers(known: str, other: str, engine: str) -> bool:
+    """Whether a set of transactions holds all of another."""
+    if engine == "mariadb":
+        return all(holds(known, part.strip(), engine) for part in other.split(",") if part.strip())
+    return all(
+        any(name == source and first <= begin and end <= last for name, first, last in _mysql(known))
+        for source, begin, end in _mysql(other)
+    )
+
+
 @lru_cache(64)
 def _mariadb(text: str) -> list[tuple[int, int]]:
     parts = [part.strip().split("-") for part in text.split(",") if part.strip()]

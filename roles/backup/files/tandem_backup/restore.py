@@ -140,7 +140,9 @@ def _with_archive(
         if goal.moment is None and not goal.before and not goal.file and logs.time < base.time:
             continue
         of = archive.about(repository, logs)
-        if of["files"][0]["created"] > about["complete_until"] and not _begins_early(of, about):
+        # Begun before the backup was, and by a server that has what is in it: one that was made anew has not.
+        begun_before = of["files"][0]["created"] <= about["complete_until"]
+        if not begun_before or not gtid.covers(of["gtid"], about["gtid"], of["engine"]):
             continue
         if goal.before and (
             not gtid.holds(of["gtid"], goal.before, of["engine"])
@@ -164,13 +166,6 @@ def _with_archive(
         f"{goal.text()} is outside the archive of binary logs, which reaches to {utc(reach)} UTC; choose a moment "
         f"between the backup of {utc(base.time)} UTC and that."
     )
-
-
-def _begins_early(of: dict[str, Any], about: dict[str, Any]) -> bool:
-    """Whether the first log begins with nothing that the base could lack, although it was begun later."""
-    if about["engine"] == "mariadb":
-        return all(gtid.holds(about["gtid"], one, "mariadb") for one in filter(None, (of["before"] or "").split(",")))
-    return of["before"] == "" or of["before"] == about["gtid"]
 
 
 @dataclass

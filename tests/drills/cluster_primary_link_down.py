@@ -3,7 +3,7 @@
 from tests.drills.tandem_drill.drill import Expect
 
 NEEDS = {"cluster": 3}
-EXPECT = Expect(gap=2.0)
+EXPECT = Expect(gap=2.0, write_gap=7.0)
 HOLD = 15.0
 
 

@@ -69,6 +69,16 @@ def test_one_failure_is_too_many() -> None:
     assert verdict(Expect(), ledger(range(7, 8))) == ["1 of 1000 requests failed"]
 
 
+def test_the_pause_of_writes_is_judged_by_itself() -> None:
+    slow = ledger()
+    for request in slow.requests:
+        if request.method == "POST" and 1.0 < request.planned < 3.0:
+            request.done = 3.0
+    assert verdict(Expect(write_gap=3.0), slow) == []
+    [problem] = verdict(Expect(write_gap=1.0), slow)
+    assert problem.startswith("no write was acknowledged for ")
+
+
 def test_failures_in_flight_are_excused_up_to_their_share() -> None:
     allowed = Expect(excuse=in_flight, most=0.2)
     assert verdict(allowed, ledger(range(181, 220))) == []

@@ -76,6 +76,9 @@ class Expect:
     gap: float | None = None
     """Longest time in seconds without a success at an address; None: not judged."""
 
+    write_gap: float | None = None
+    """Longest time in seconds without an acknowledged write; None: not judged."""
+
     def text(self) -> str:
         """Return the expectation on failed requests as the tables say it."""
         if self.excuse is None:
@@ -367,6 +370,9 @@ def judge(
         found.append(f"{len(writes.double)} writes are in the database more than once: {writes.double[:3]}")
     if expect.gap is not None and gap > expect.gap:
         found.append(f"no success for {gap:.2f} s, allowed are {expect.gap:g} s")
+    write_gap = _length(ledger.gap(lambda request: request.method == "POST"))
+    if expect.write_gap is not None and write_gap > expect.write_gap:
+        found.append(f"no write was acknowledged for {write_gap:.2f} s, allowed are {expect.write_gap:g} s")
     for holding in holdings:
         if holding.two > STALL:
             found.append(f"two hosts held {holding.address} at once for {holding.two:.2f} s")
@@ -393,7 +399,7 @@ def judge(
             "unknown_present": writes.unknown_present,
             "gap": round(gap, 3),
             "gap_at": since_start(gap_begin),
-            "write_gap": round(_length(ledger.gap(lambda request: request.method == "POST")), 3),
+            "write_gap": round(write_gap, 3),
             "latency": {
                 "p50": round(ledger.latency(0.5), 4),
                 "p99": round(ledger.latency(0.99), 4),

@@ -85,6 +85,8 @@ class Member:
 
     def join(self) -> None:
         """Enter the group; returns when it has begun to catch up."""
+        # Who began a group may have been killed before it took this back, and would begin another one here.
+        self.query("SET GLOBAL group_replication_bootstrap_group = OFF")
         self.query("START GROUP_REPLICATION", BEGIN)
 
     def form(self) -> None:

@@ -19,6 +19,7 @@ TIERS = (*REQUIRED_TIERS, "monitoring")
 CHOICES = {
     "mysql_engine": ("mysql", "mariadb"),
     "mysql_topology": ("replication", "cluster"),
+    "site_recovery": ("fast", "normal", "wide"),
     "site_balance": ("roundrobin", "leastconn", "source"),
     "site_web_mode": ("active-active", "active-passive"),
     "site_tls": ("acme", "self-signed", "none"),

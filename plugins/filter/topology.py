@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -32,8 +33,19 @@ def addresses(vips: Iterable[str | Mapping[str, Any]]) -> list[str]:
     return [(vip if isinstance(vip, str) else vip["address"]).split("/")[0] for vip in vips]
 
 
+def milliseconds(duration: str) -> int:
+    """Return a time in HAProxy's words (``500ms``, ``2s``, ``1.5s``, ``1m``, or a number of ms) in milliseconds.
+
+    :raises ValueError: when it is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", duration.strip())
+    if not match:
+        raise ValueError(f"{duration!r} is no time; write one such as 500ms, 2s or 1m")
+    return int(float(match[1]) * {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[match[2] or "ms"])
+
+
 class FilterModule:
     """The filters of ``tandem.web`` about the topology."""
 
     def filters(self) -> dict[str, Any]:
-        return {"members": members, "addresses": addresses}
+        return {"members": members, "addresses": addresses, "milliseconds": milliseconds}

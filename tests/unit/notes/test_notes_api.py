@@ -10,8 +10,10 @@ LOST = pymysql.OperationalError(2013, "Lost connection to MySQL server during qu
 READ_ONLY = pymysql.OperationalError(1290, "running with the --read-only option")
 
 
-def post(client, text="hello", key=None):
-    return client.post("/notes", json={"text": text}, headers={"Idempotency-Key": key} if key else {})
+def post(client, text="hello", key=None, within=None):
+    headers = {"Idempotency-Key": key, "X-Answer-Within": within}
+    headers = {name: value for name, value in headers.items() if value is not None}
+    return client.post("/notes", json={"text": text}, headers=headers)
 
 
 # --- What it answers --------------------------------------------------------------------------------
@@ -160,6 +162,21 @@ def test_a_long_outage_is_503_with_retry_after(client, site):
     assert int(answer.headers["Retry-After"]) > 0
     assert "away" in answer.json["error"]
     assert 0.2 <= time.monotonic() - start < 1
+
+
+def test_nobody_waits_longer_than_who_asked_listens(client, site):
+    site.primary.read_only = True
+    start = time.monotonic()
+    assert post(client, within="0.05").status_code == 503
+    assert time.monotonic() - start < 0.15
+    site.replica.faults = [AWAY] * 50
+    assert client.get("/notes", headers={"X-Answer-Within": "0.05"}).status_code == 503
+
+
+@pytest.mark.parametrize("given", ["", "-1", "99999", "nan", "1e3", "soon"])
+def test_a_limit_that_is_none_is_passed_over(client, site, given):
+    site.primary.faults = [AWAY]
+    assert post(client, within=given).status_code == 201
 
 
 def test_refused_credentials_are_not_waited_for(client, site):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, jsonify, request
 
-from notes.web import checked_key, checked_limit, checked_text, json_body, log, settings, store
+from notes.web import checked_key, checked_limit, checked_text, json_body, log, patience, settings, store
 
 blueprint = Blueprint("api", __name__)
 
@@ -39,9 +39,9 @@ def list_notes() -> Response:
     """List the latest notes, or the one with a key; with ``fresh=1`` from the write address."""
     fresh = request.args.get("fresh") == "1"
     if "key" in request.args:
-        reading = store().by_key(checked_key(request.args["key"]), fresh=fresh)
+        reading = store().by_key(checked_key(request.args["key"]), fresh=fresh, wait=patience())
     else:
-        reading = store().latest(checked_limit(request.args.get("limit", "20")), fresh=fresh)
+        reading = store().latest(checked_limit(request.args.get("limit", "20")), fresh=fresh, wait=patience())
     response = jsonify(reading.notes)
     response.headers["X-Database"] = reading.server
     return response
@@ -50,7 +50,8 @@ def list_notes() -> Response:
 @blueprint.post("/notes")
 def add_note() -> tuple[Response, int]:
     """Add a note; the same key gives the same answer again."""
-    reading = store().add(checked_text(json_body().get("text")), checked_key(request.headers.get("Idempotency-Key")))
+    text, key = checked_text(json_body().get("text")), checked_key(request.headers.get("Idempotency-Key"))
+    reading = store().add(text, key, wait=patience())
     [note] = reading.notes
     log.info("note %s, key %s, written by %s", note["id"], note["key"], note["database"])
     response = jsonify(note)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 Row = dict[str, Any]
 
-CONNECT_SECONDS = 1.5
-ANSWER_SECONDS = 3
 PAUSE_SECONDS = 0.1
 
 # Whatever else goes wrong with a server may be over in a moment: it restarts, is the primary no more
@@ -148,9 +146,9 @@ def connector(settings: Settings, address: Address) -> Callable[[], Session]:
             charset="utf8mb4",
             autocommit=True,
             init_command="SET time_zone = '+00:00'",
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=ANSWER_SECONDS,
-            write_timeout=ANSWER_SECONDS,
+            connect_timeout=settings.connect,
+            read_timeout=settings.answer,
+            write_timeout=settings.answer,
             **tls,
         )
         return Session(connection)

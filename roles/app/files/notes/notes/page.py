@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from notes.database import UnavailableError
 from notes.store import KeyConflictError, Reading
-from notes.web import MAX_TEXT, RETRY_SECONDS, checked_key, checked_text, settings, store
+from notes.web import MAX_TEXT, RETRY_SECONDS, checked_key, checked_text, patience, settings, store
 
 blueprint = Blueprint("page", __name__)
 
@@ -28,7 +28,7 @@ def add() -> Response | Page:
     """Add the form's note. Its key is in the form, so that sending it twice adds one note."""
     text = request.form.get("text", "")
     try:
-        store().add(checked_text(text), checked_key(request.form.get("key")))
+        store().add(checked_text(text), checked_key(request.form.get("key")), wait=patience())
     except BadRequest:
         return _render(400, f"A note has 1 to {MAX_TEXT} characters.", text)
     except KeyConflictError:
@@ -41,7 +41,7 @@ def add() -> Response | Page:
 def _render(status: int = 200, problem: str = "", text: str = "") -> Page:
     """Show the page; without notes when there is nobody to read them from."""
     try:
-        reading = store().latest(10, fresh=request.args.get("fresh") == "1")
+        reading = store().latest(10, fresh=request.args.get("fresh") == "1", wait=patience())
     except UnavailableError:
         reading = Reading([], "")
         status = max(status, 503)

@@ -33,6 +33,8 @@ class Settings:
     password: str = field(repr=False)  # NOTES_DB_PASSWORD
     ca: str  # NOTES_DB_CA: file that verifies the databases' certificates; without it there is no TLS
     wait: float  # NOTES_WAIT_SECONDS: how long a request may wait for a database that is away
+    connect: float  # NOTES_CONNECT_SECONDS: how long one attempt to connect may take
+    answer: float  # NOTES_ANSWER_SECONDS: how long one statement may take
     queue: int  # NOTES_QUEUE: how many requests of this process may be at one address at a time
     pool: int  # NOTES_POOL: how many connections this process may hold to one address
 
@@ -48,6 +50,8 @@ class Settings:
             password=env.get("NOTES_DB_PASSWORD", ""),
             ca=env.get("NOTES_DB_CA", ""),
             wait=float(env.get("NOTES_WAIT_SECONDS", "15")),
-            queue=int(env.get("NOTES_QUEUE", "100")),
+            connect=float(env.get("NOTES_CONNECT_SECONDS", "1.5")),
+            answer=float(env.get("NOTES_ANSWER_SECONDS", "3")),
+            queue=int(env.get("NOTES_QUEUE", "200")),
             pool=int(env.get("NOTES_POOL", "8")),
         )

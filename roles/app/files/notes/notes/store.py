@@ -85,8 +85,10 @@ class Store:
 
         return self._write.run(create, self._wait)
 
-    def add(self, text: str, key: str) -> Reading:
+    def add(self, text: str, key: str, wait: float | None = None) -> Reading:
         """Write a note, or find the one that was written with this key.
+
+        :param wait: seconds to wait for the database, where that is less than the store's own.
 
         :raises KeyConflictError: the note with this key has another text.
         """
@@ -99,26 +101,29 @@ class Store:
                     raise
             return _select(session, BY_KEY, key)
 
-        reading = self._write.run(insert, self._wait)
+        reading = self._write.run(insert, self._patience(wait))
         if reading.notes[0]["text"] != text:
             raise KeyConflictError
         return reading
 
-    def latest(self, limit: int, *, fresh: bool = False) -> Reading:
+    def latest(self, limit: int, *, fresh: bool = False, wait: float | None = None) -> Reading:
         """Return the newest notes; `fresh` ones include everything that was ever acknowledged."""
-        return self._find(LATEST, limit, fresh=fresh)
+        return self._find(LATEST, limit, fresh=fresh, wait=wait)
 
-    def by_key(self, key: str, *, fresh: bool = False) -> Reading:
+    def by_key(self, key: str, *, fresh: bool = False, wait: float | None = None) -> Reading:
         """Return the note with this key, if there is one."""
-        return self._find(BY_KEY, key, fresh=fresh)
+        return self._find(BY_KEY, key, fresh=fresh, wait=wait)
 
     def states(self) -> dict[str, State]:
         """Ask both databases how they are, without patience; first the one that may be ahead."""
         return {"write": _state(self._write), "read": _state(self._read)}
 
-    def _find(self, query: str, argument: object, *, fresh: bool) -> Reading:
+    def _find(self, query: str, argument: object, *, fresh: bool, wait: float | None) -> Reading:
         database = self._write if fresh else self._read
-        return database.run(lambda session: _select(session, query, argument), self._wait)
+        return database.run(lambda session: _select(session, query, argument), self._patience(wait))
+
+    def _patience(self, wait: float | None) -> float:
+        return self._wait if wait is None else min(wait, self._wait)
 
 
 def _select(session: Session, query: str, argument: object) -> Reading:

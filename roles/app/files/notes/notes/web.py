@@ -102,6 +102,15 @@ def json_body() -> dict[str, object]:
     return body
 
 
+def patience() -> float | None:
+    """Return how many seconds this request may wait for a database; None: as long as the service waits for any.
+
+    Whoever asked says how long it listens. Nine tenths of it leave time to say that the database is away.
+    """
+    given = request.headers.get("X-Answer-Within", "")
+    return float(given) * 0.9 if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", given) else None
+
+
 # --- Request id and headers -------------------------------------------------------------------------
 
 

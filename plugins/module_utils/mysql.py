@@ -11,6 +11,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
+from . import mysql_gtid
+
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
@@ -57,6 +59,18 @@ UNFIT = (
     " Change them first (ALTER TABLE), and run again."
 )
 SWITCHES = {"ON": "1", "TRUE": "1", "YES": "1", "OFF": "0", "FALSE": "0", "NO": "0"}
+
+
+# The engines' defaults, 60 seconds between attempts and 30 for a silent primary, are of another age.
+CONNECT_RETRY, HEARTBEAT_PERIOD = 1, 2
+
+FOLLOW_ARGUMENTS: dict[str, Any] = {
+    "source": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 3306},
+    "user": {"type": "str", "required": True},
+    "password": {"type": "str", "required": True, "no_log": True},
+    "tls_ca": {"type": "path", "required": True},
+}
 
 
 class DatabaseError(Exception):
@@ -124,11 +138,34 @@ class Server:
             "receiver": row["Replica_IO_Running"],
             "applier": row["Replica_SQL_Running"],
             "lag": row["Seconds_Behind_Source"],
+            "received": [row["Source_Log_File"], row["Read_Source_Log_Pos"]],
+            "applied": [row["Relay_Source_Log_File"], row["Exec_Source_Log_Pos"]],
             "receiver_errno": int(row["Last_IO_Errno"]),
             "receiver_error": row["Last_IO_Error"],
             "applier_errno": int(row["Last_SQL_Errno"]),
             "applier_error": row["Last_SQL_Error"],
         }
+
+    def source_statement(self, params: dict[str, Any]) -> tuple[str, tuple]:
+        """Return the statement that names whom to follow, by FOLLOW_ARGUMENTS, and its values."""
+        options = {
+            "HOST": params["source"],
+            "PORT": params["port"],
+            "USER": params["user"],
+            "PASSWORD": params["password"],
+            "SSL": 1,
+            "SSL_CA": params["tls_ca"],
+            "SSL_VERIFY_SERVER_CERT": 1,
+            "CONNECT_RETRY": CONNECT_RETRY,
+            "HEARTBEAT_PERIOD": HEARTBEAT_PERIOD,
+        }
+        if self.engine == "mysql":
+            # 0 attempts means without end.
+            options |= {"AUTO_POSITION": 1, "RETRY_COUNT": 0}
+        parts = [f"{self.words['option']}{name} = %s" for name in options]
+        if self.engine == "mariadb":
+            parts.append("MASTER_USE_GTID = slave_pos")
+        return f"{self.words['change']} {', '.join(parts)}", tuple(options.values())
 
     def gtid(self) -> str:
         """Return every transaction this server holds: a GTID set, or MariaDB's last number of each server."""
@@ -136,9 +173,7 @@ class Server:
 
     def gtid_missing_in(self, mine: str, theirs: str) -> str:
         """Return the part of the set ``mine`` that the set ``theirs`` does not hold."""
-        if self.engine == "mysql":
-            return self.value("GTID_SUBTRACT(%s, %s)", (mine, theirs)).replace("\n", "")
-        return mariadb_missing(mine, theirs)
+        return mysql_gtid.missing(self.engine, mine, theirs)
 
     def state(self) -> dict[str, Any]:
         """Return everything that decides what this server is: one record, read in one go."""
@@ -156,6 +191,7 @@ class Server:
             "gtid": self.gtid(),
             "semi_sync": variables.get(self.words["semi_sync"]) == "ON",
             "cluster": self.cluster(variables),
+            "oldest_transaction": self.oldest_transaction(),
         }
 
     def cluster(self, variables: dict[str, str]) -> dict[str, Any]:
@@ -223,6 +259,16 @@ class Server:
             for heir in heirs:
                 self.query("SELECT group_replication_set_as_primary(%s)", (heir["id"],))
 
+    def oldest_transaction(self) -> int:
+        """Return for how many seconds the oldest transaction of a client has been open; 0 when there is none."""
+        # What a replica applies is no client's.
+        rows = self.query(
+            "SELECT TIMESTAMPDIFF(SECOND, MIN(trx.trx_started), NOW()) AS age FROM information_schema.innodb_trx AS trx"
+            " JOIN information_schema.processlist AS client ON client.id = trx.trx_mysql_thread_id"
+            " WHERE client.user <> 'system user'"
+        )
+        return max(0, int(rows[0]["age"] or 0))
+
 
 def _sentence(error: Exception) -> DatabaseError:
     code, *text = [*error.args, ""] if error.args else (0, str(error))
@@ -246,6 +292,7 @@ def absent() -> dict[str, Any]:
         "gtid": "",
         "semi_sync": False,
         "cluster": {"state": "DOWN", "majority": False, "members": [], "formed": True} if galera else {},
+        "oldest_transaction": 0,
     }
 
 
@@ -273,26 +320,6 @@ def connect(module: AnsibleModule) -> Server:
         if module.check_mode and not absent()["installed"]:
             module.exit_json(changed=True, msg="There is no database server on this host yet.")
         module.fail_json(msg=f"The database server does not answer: {error}")
-
-
-def mariadb_missing(mine: str, theirs: str) -> str:
-    """Return which of the transactions in MariaDB's binlog state ``mine`` the state ``theirs`` lacks.
-
-    A state lists the last number that each server wrote in each domain ("0-1-100,0-2-140"). A server that holds
-    a number holds all before it of the same server, so one comparison for each pair is enough.
-    """
-    known = {}
-    for domain, server, number in _mariadb_state(theirs):
-        known[domain, server] = max(number, known.get((domain, server), 0))
-    return ",".join(
-        f"{domain}-{server}-{number}"
-        for domain, server, number in _mariadb_state(mine)
-        if known.get((domain, server), 0) < number
-    )
-
-
-def _mariadb_state(text: str) -> list[tuple[int, int, int]]:
-    return [tuple(int(part) for part in item.split("-")) for item in text.replace(" ", "").split(",") if item]
 
 
 def canonical(value: object) -> str:

@@ -11,6 +11,10 @@ description:
   - V(drained) sends no new request to the server and waits until its present ones are answered. The last
     server that is up is never drained, because that would be the outage which a drain is to avoid.
   - V(ready) waits until HAProxy's own health check finds the server well, and only then puts it back.
+  - V(fenced) cuts all connections to the server and lets no new one through, whatever its health check says and
+    whoever else is up. V(unfenced) leaves it to the health check again, without waiting for it.
+  - V(routed) waits until the server is the one that is used, being up and no other one before it, and says when
+    that was. It changes nothing.
 options:
   backend:
     description: Name of the backend.
@@ -23,10 +27,10 @@ options:
   state:
     description: What is wanted.
     type: str
-    choices: [drained, ready]
+    choices: [drained, ready, fenced, unfenced, routed]
     required: true
   timeout:
-    description: How long to wait, in seconds. A drain goes on after it, V(ready) fails.
+    description: How long to wait, in seconds. A drain goes on after it, V(ready) and V(routed) fail.
     type: int
     default: 30
   socket:
@@ -47,6 +51,10 @@ waited:
   description: How long it took, in seconds.
   type: float
   returned: always
+at:
+  description: Unix time at which it was used.
+  type: float
+  returned: for V(routed)
 reason:
   description: Why nothing was done, where nothing was.
   type: str
@@ -94,6 +102,7 @@ def servers(statistics: str, state: str, backend: str) -> dict[str, dict[str, st
         record = dict(zip(header.lstrip("# ").split(), line.split(), strict=False))
         if record["be_name"] == backend and record["srv_name"] in found:
             admin = int(record["srv_admin_state"])
+            found[record["srv_name"]]["fenced"] = "yes" if admin & FORCED_MAINTENANCE else ""
             found[record["srv_name"]]["out"] = "yes" if admin & (FORCED_MAINTENANCE | FORCED_DRAIN) else ""
     return found
 
@@ -148,13 +157,50 @@ def ready(module: AnsibleModule, look: Any, say: Any, name: str) -> dict[str, An
     return {"changed": True}
 
 
+def fence(module: AnsibleModule, look: Any, say: Any, name: str) -> dict[str, Any]:
+    """Let nobody reach the server, from now on and until it is unfenced."""
+    row = look().get(module.params["server"])
+    if row is None or row["fenced"]:
+        return {"changed": False, "reason": f"{name} is {'not known to HAProxy' if row is None else 'fenced already'}"}
+    if not module.check_mode:
+        say(f"set server {name} state maint")
+        say(f"shutdown sessions server {name}")
+    return {"changed": True}
+
+
+def unfence(module: AnsibleModule, look: Any, say: Any, name: str) -> dict[str, Any]:
+    """Leave the server to its health check again."""
+    row = look().get(module.params["server"])
+    if row is None or not row["fenced"]:
+        return {"changed": False, "reason": f"{name} is not fenced"}
+    if not module.check_mode:
+        say(f"set server {name} state ready")
+    return {"changed": True}
+
+
+def routed(module: AnsibleModule, look: Any, say: Any, name: str) -> dict[str, Any]:
+    """Wait until the server is the first one that is up."""
+    del say
+    deadline = time.monotonic() + module.params["timeout"]
+    while True:
+        used = next((each for each, row in look().items() if row["status"].startswith("UP")), None)
+        if used == module.params["server"]:
+            return {"changed": False, "at": time.time()}
+        if time.monotonic() > deadline:
+            module.fail_json(msg=f"{name} is not used after {module.params['timeout']} s; {used or 'none'} is.")
+        time.sleep(0.05)
+
+
+ACTIONS = {"drained": drain, "ready": ready, "fenced": fence, "unfenced": unfence, "routed": routed}
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "backend": {"type": "str", "required": True},
             "server": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["drained", "ready"], "required": True},
+            "state": {"type": "str", "choices": list(ACTIONS), "required": True},
             "timeout": {"type": "int", "default": 30},
             "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
         },
@@ -162,7 +208,7 @@ def main() -> None:
     )
     path, backend = module.params["socket"], module.params["backend"]
     name = f"{backend}/{module.params['server']}"
-    act = drain if module.params["state"] == "drained" else ready
+    act = ACTIONS[module.params["state"]]
     begin = time.monotonic()
     try:
         result = act(

@@ -12,7 +12,7 @@ description:
   - What following cannot mend (no data yet, binary logs purged, an applier that stops again) comes back as C(seed),
     the reason why the server has to be seeded from the primary before it can follow.
   - Transactions that only this server holds are an error, because following would hide them and seeding would
-    lose them.
+    lose them. They are written to a file in C(/var/backups) on the host.
 options:
   source:
     description: Address of the primary.
@@ -89,14 +89,14 @@ seed:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tandem.web.plugins.module_utils import mysql
+from ansible_collections.tandem.web.plugins.module_utils import mysql, mysql_errant
 
 # The primary no longer has a binary log that this server needs, or cannot read it.
 LOGS_GONE = (1236, 1789, 13114)
 ERRANT = (
     "This server holds transactions that the primary {source} does not: {errant}. It may not follow with them, and"
-    " seeding it again would lose them. Look at them with mysqlbinlog first, then run once with"
-    " mysql_reseed_errant: true."
+    " seeding it again would lose them. They are saved in {path} on this host; look at them first, then run once"
+    " with mysql_reseed_errant: true."
 )
 
 
@@ -125,9 +125,11 @@ class Replica:
         if self.state["blank"] and not self.state["replication"]:
             return "it holds no data yet"
         errant = self.server.gtid_missing_in(self.params["gtid"], self.params["source_gtid"])
-        if errant and not self.params["reseed_errant"]:
-            self.module.fail_json(msg=ERRANT.format(errant=errant, **self.params))
         if errant:
+            # Before they are given up, too.
+            path = mysql_errant.save(self.module, self.server, errant, self.params["source_gtid"])
+            if not self.params["reseed_errant"]:
+                self.module.fail_json(msg=ERRANT.format(errant=errant, path=path, **self.params))
             return f"it holds transactions that the primary does not: {errant}"
         return self.follow()
 
@@ -142,7 +144,7 @@ class Replica:
         elif self.server.engine == "mariadb":
             # What it wrote itself as a primary counts as received too.
             self.run("SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_current_pos")
-        self.run(*self.change_statement())
+        self.run(*self.server.source_statement(self.params))
         self.run("START REPLICA")
         return "" if self.module.check_mode else self.settle()
 
@@ -182,39 +184,12 @@ class Replica:
                 account = tuple(file.read().splitlines()[4:6])
         return account == (wanted["user"], wanted["password"])
 
-    def change_statement(self) -> tuple[str, tuple]:
-        """Return the statement that names the primary, in the engine's words, and its values."""
-        options = {
-            "HOST": self.params["source"],
-            "PORT": self.params["port"],
-            "USER": self.params["user"],
-            "PASSWORD": self.params["password"],
-            "SSL": 1,
-            "SSL_CA": self.params["tls_ca"],
-            "SSL_VERIFY_SERVER_CERT": 1,
-            # The engines' defaults, 60 seconds between attempts and 30 for a silent primary, are of another age.
-            "CONNECT_RETRY": 1,
-            "HEARTBEAT_PERIOD": 2,
-        }
-        if self.server.engine == "mysql":
-            # 0 attempts means without end.
-            options |= {"AUTO_POSITION": 1, "RETRY_COUNT": 0}
-        prefix = self.server.words["option"]
-        parts = [f"{prefix}{name} = %s" for name in options]
-        if self.server.engine == "mariadb":
-            parts.append("MASTER_USE_GTID = slave_pos")
-        return f"{self.server.words['change']} {', '.join(parts)}", tuple(options.values())
-
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "source": {"type": "str", "required": True},
-            "port": {"type": "int", "default": 3306},
-            "user": {"type": "str", "required": True},
-            "password": {"type": "str", "required": True, "no_log": True},
-            "tls_ca": {"type": "path", "required": True},
+            **mysql.FOLLOW_ARGUMENTS,
             "gtid": {"type": "str", "default": ""},
             "source_gtid": {"type": "str", "required": True},
             "seeded": {"type": "bool", "default": False},

@@ -3,51 +3,14 @@
 They run from top to bottom: each leaves a healthy topology behind.
 """
 
-import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
-from tests.support.databases import Database, databases, play
+from tests.support.databases import SOON, Database, Topology, answers, has, replicated
 from tests.support.wait import wait_until
-
-SOON = 60  # seconds
-
-
-class Topology:
-    """The servers of the scenario, and the role that makes them."""
-
-    def __init__(self, inventory: str) -> None:
-        self.inventory = inventory
-        self.servers = databases(inventory)
-        self.db1, self.db2, self.db3 = (self.servers[name] for name in ("db1", "db2", "db3"))
-        self.members = "databases"
-
-    def converge(self, *arguments: str, whole: bool = False, fails: bool = False, **variables: object) -> str:
-        """Run the role, from its topology on if not as a whole, and return what it printed."""
-        if not whole:
-            arguments = (*arguments, "--start-at-task", "tandem.web.mysql : Mysql | Topology")
-        scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
-        extra = json.dumps({"scenario_hosts": self.members, **variables})
-        done = play(self.inventory, f"molecule/{scenario}/converge.yml", "-e", extra, *arguments)
-        assert bool(done.returncode) == fails
-        return done.stdout
-
-    def write(self, text: str) -> None:
-        """Write a note, as the application on db2, to whoever is primary."""
-        primary = next(server for server in self.servers.values() if server.role("primary").status == 200)
-        self.client(primary, f"INSERT INTO notes.notes (text) VALUES ('{text}')")
-
-    def client(self, server: Database, statement: str) -> str:
-        """Run a statement as the application on db2."""
-        password = self.db2.variables["secret_mysql_app"]
-        done = self.db2.client(server.address, "notes", password, statement)
-        assert done.succeeded, done.stderr
-        return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -58,22 +21,6 @@ def site(request: pytest.FixtureRequest) -> Topology:
 @pytest.fixture(scope="module", autouse=True)
 def table(site: Topology) -> None:
     site.db1.sql("CREATE TABLE IF NOT EXISTS notes.notes (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(99))")
-
-
-def has(server: Database, text: str) -> bool:
-    return server.value(f"COUNT(*) FROM notes.notes WHERE text = '{text}'") != "0"
-
-
-def replicated(server: Database, text: str) -> None:
-    wait_until(partial(has, server, text), SOON, f"{text!r} on {server.name}")
-
-
-def answers(server: Database, path: str, status: int, words: str = "") -> None:
-    def fits() -> bool:
-        answer = server.role(path)
-        return answer.status == status and words in answer.body
-
-    wait_until(fits, SOON, f"{status} {words!r} at /{path} of {server.name}", interval=0.1)
 
 
 # --- What the role made -----------------------------------------------------------------------------
@@ -182,6 +129,23 @@ def test_role_check_may_only_ask(site: Topology) -> None:
     assert site.db2.host.check_output("ps -o user= -C mysql-role-check").strip() == "mysql-check"
 
 
+def test_resume_may_only_end_read_only(site: Topology) -> None:
+    for statement in ("SELECT * FROM notes.notes", "CREATE DATABASE other", "SELECT * FROM mysql.user"):
+        refused = site.db2.host.run("runuser -u mysql-resume -- %s -e %s", site.db2.engine, statement)
+        assert re.search("denied|read.only", refused.stderr), refused.stderr
+
+
+def test_role_check_says_what_a_server_is(site: Topology) -> None:
+    primary, replica = site.db1.role("state").json(), site.db2.role("state").json()
+    assert (primary["writable"], primary["source"]) == (True, None)
+    assert not replica["writable"]
+    assert replica["source"] == {
+        "server_id": primary["server_id"],
+        "server_uuid": primary["server_uuid"],
+        "receiver": "Yes",
+    }
+
+
 def test_a_stopped_replica_is_not_fit(site: Topology) -> None:
     site.db2.sql("STOP REPLICA SQL_THREAD")
     answers(site.db2, "replica", 503, "nothing is applied")
@@ -232,17 +196,64 @@ def test_a_replica_that_restarts_follows_again_and_is_read_only(site: Topology) 
     answers(site.db2, "primary", 503, "read-only")
 
 
-@pytest.fixture(scope="module")
-def verbose(site: Topology) -> Iterator[str]:
-    """Give the output of a verbose run after the primary has restarted."""
-    site.db1.service("restart")
-    answers(site.db1, "primary", 503, "read-only")
-    return site.converge("-vvv")
-
-
-def test_a_primary_that_restarts_is_read_only_until_the_role_has_looked(site: Topology, verbose: str) -> None:
+@pytest.mark.parametrize("verb", ["restart", "kill --signal=KILL --kill-whom=all"])
+def test_a_primary_that_restarts_takes_writes_again(site: Topology, verb: str) -> None:
+    started = site.db1.host.check_output("date +%s")
+    site.db1.service(verb)
+    wait_until(
+        lambda: f"The server takes writes again: {site.db2.name}" in journal(site.db1, started),
+        SOON,
+        "its confirmation",
+    )
     answers(site.db1, "primary", 200)
+    assert site.db1.status("Rpl_semi_sync_source_status") == "ON"
+    site.write(f"after {verb}")
+    replicated(site.db2, f"after {verb}")
+
+
+def journal(server: Database, since: str) -> str:
+    return server.host.check_output("journalctl -u mysql-resume --since=@%s -o cat", since)
+
+
+def test_a_primary_that_nobody_confirms_stays_read_only(site: Topology) -> None:
+    site.db2.service("stop")
+    site.db1.service("restart")
+    answers(site.db1, "primary", 503, "no replica confirms that it follows this server; db2 does not answer")
+    # An answer is no confirmation either.
+    site.db2.service("start")
+    site.db2.sql("STOP REPLICA")
+    answers(site.db1, "primary", 503, "no replica confirms that it follows this server\n")
+    site.db2.sql("START REPLICA")
+    answers(site.db1, "primary", 200)
+
+
+def test_a_primary_whose_replica_was_promoted_meanwhile_stays_read_only(site: Topology) -> None:
+    site.db1.service("stop")
+    site.db2.sql("STOP REPLICA")
+    site.db2.sql("RESET REPLICA ALL")
+    site.db2.read_only(False)
+    site.db1.service("start")
+    answers(site.db1, "primary", 503, "db2 takes writes now")
+    # It is back as it was: nothing was written on db2.
+    site.db2.read_only(True)
+    site.db1.read_only(False)
+    assert "is seeded from" not in site.converge()
     answers(site.db2, "replica", 200)
+
+
+def test_nobody_takes_writes_by_himself_while_the_primary_is_moved(site: Topology) -> None:
+    hold = "/run/mysql-resume.hold"
+    site.db1.host.check_output(f"touch {hold}")
+    site.db1.service("restart")
+    answers(site.db1, "primary", 503, f"somebody moves the primary ({hold} is there)")
+    site.db1.host.check_output(f"rm {hold}")
+    answers(site.db1, "primary", 200)
+
+
+@pytest.fixture(scope="module")
+def verbose(site: Topology) -> str:
+    """Give the output of a verbose run."""
+    return site.converge("-vvv")
 
 
 def test_no_password_is_printed_or_listed(site: Topology, verbose: str) -> None:

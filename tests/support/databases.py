@@ -1,7 +1,9 @@
 """Database servers of a lab, asked directly: by SQL as root on their hosts, as a client over the network, by HTTP."""
 
+import json
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import testinfra
 
 from tests.support.http import Answer, get
 from tests.support.inventory import read_inventory
+from tests.support.wait import wait_until
 
+SOON = 60  # seconds
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -93,3 +97,66 @@ def play(inventory: str, playbook: str, *arguments: str) -> subprocess.Completed
     )
     print(done.stdout)
     return done
+
+
+class Topology:
+    """The servers of the scenario, and the role that makes them."""
+
+    def __init__(self, inventory: str) -> None:
+        self.inventory = inventory
+        self.servers = databases(inventory)
+        self.db1, self.db2, self.db3 = (self.servers[name] for name in ("db1", "db2", "db3"))
+        self.members = "databases"
+
+    def converge(self, *arguments: str, whole: bool = False, fails: bool = False, **variables: object) -> str:
+        """Run the role, from its topology on if not as a whole, and return what it printed."""
+        if not whole:
+            arguments = (*arguments, "--start-at-task", "tandem.web.mysql : Mysql | Topology")
+        scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
+        extra = json.dumps({"scenario_hosts": self.members, **variables})
+        done = play(self.inventory, f"molecule/{scenario}/converge.yml", "-e", extra, *arguments)
+        assert bool(done.returncode) == fails
+        return done.stdout
+
+    def move(self, how: str, *arguments: str, fails: bool = False, **variables: object) -> str:
+        """Do what switchover.yml (``switchover_replication``) or failover.yml (``failover``) does."""
+        scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
+        extra = json.dumps({"scenario_hosts": self.members, "move": how, **variables})
+        done = play(self.inventory, f"molecule/{scenario}/move.yml", "-e", extra, *arguments)
+        assert bool(done.returncode) == fails
+        return done.stdout
+
+    def primary(self) -> Database:
+        """Return the server that takes writes."""
+        return next(server for server in self.servers.values() if server.role("primary").status == 200)
+
+    def write(self, text: str) -> None:
+        """Write a note, as the application on db2, to whoever is primary."""
+        self.client(self.primary(), f"INSERT INTO notes.notes (text) VALUES ('{text}')")
+
+    def client(self, server: Database, statement: str) -> str:
+        """Run a statement as the application on db2."""
+        password = self.db2.variables["secret_mysql_app"]
+        done = self.db2.client(server.address, "notes", password, statement)
+        assert done.succeeded, done.stderr
+        return done.stdout
+
+
+def has(server: Database, text: str) -> bool:
+    """Tell whether a server holds a note."""
+    return server.value(f"COUNT(*) FROM notes.notes WHERE text = '{text}'") != "0"
+
+
+def replicated(server: Database, text: str) -> None:
+    """Wait until a server holds a note."""
+    wait_until(partial(has, server, text), SOON, f"{text!r} on {server.name}")
+
+
+def answers(server: Database, path: str, status: int, words: str = "") -> None:
+    """Wait until the role check answers with a status and some words."""
+
+    def fits() -> bool:
+        answer = server.role(path)
+        return answer.status == status and words in answer.body
+
+    wait_until(fits, SOON, f"{status} {words!r} at /{path} of {server.name}", interval=0.1)

@@ -22,6 +22,7 @@ class Haproxy:
         self.path = str(path)
         self.said: list[str] = []
         self.drained: set[str] = set()
+        self.fenced: set[str] = set()
         self.servers = {name: self.row(name) for name in ("web1", "web2")}
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
@@ -54,16 +55,18 @@ class Haproxy:
             writer.writerows(self.servers.values())
             return "# " + text.getvalue()
         if command == "show servers state":
-            lines = [f"3 web 1 {name} 192.0.2.1 2 {8 if name in self.drained else 0} 1" for name in self.servers]
+            admin = {name: 8 * (name in self.drained) + (name in self.fenced) for name in self.servers}
+            lines = [f"3 web 1 {name} 192.0.2.1 2 {admin[name]} 1" for name in self.servers]
             return "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n" + "\n".join(
                 [*lines, ""]
             )
         self.said.append(command)
+        if command.startswith("shutdown"):
+            return "\n"
         *_, name, _, state = command.replace("/", " ").split()
-        if state == "drain":
-            self.drained.add(name)
-        else:
-            self.drained.discard(name)
+        self.drained.discard(name)
+        self.fenced.discard(name)
+        {"drain": self.drained, "maint": self.fenced, "ready": set()}[state].add(name)
         return "\n"
 
 
@@ -141,3 +144,32 @@ def test_no_haproxy_is_nothing_to_drain_from(haproxy, capsys):
 
 def test_unknown_server_is_nothing_to_drain(haproxy, capsys):
     assert not run(haproxy, capsys, "drained", server="web9")["changed"]
+
+
+def test_fences_a_server_whoever_else_is_up(haproxy, capsys):
+    haproxy.servers["web2"]["status"] = "DOWN"
+    assert run(haproxy, capsys, "fenced")["changed"]
+    assert haproxy.said == ["set server web/web1 state maint", "shutdown sessions server web/web1"]
+    assert not run(haproxy, capsys, "fenced")["changed"]
+
+
+def test_a_fence_is_taken_away(haproxy, capsys):
+    assert not run(haproxy, capsys, "unfenced")["changed"]
+    run(haproxy, capsys, "fenced")
+    assert run(haproxy, capsys, "unfenced")["changed"]
+    assert not haproxy.fenced
+
+
+def test_waits_until_a_server_is_the_one_that_is_used(haproxy, capsys):
+    haproxy.servers = {name: haproxy.row(name) for name in ("web2", "web1")}
+    threading.Timer(0.3, lambda: haproxy.servers["web2"].update(status="DOWN 1/2")).start()
+    answer = run(haproxy, capsys, "routed")
+    assert not answer["changed"]
+    assert answer["waited"] >= 0.25
+    assert answer["at"] > 0
+
+
+def test_says_which_server_is_used_instead(haproxy, capsys):
+    haproxy.servers = {name: haproxy.row(name) for name in ("web2", "web1")}
+    answer = run(haproxy, capsys, "routed", timeout=1)
+    assert "web/web1 is not used after 1 s; web2 is" in answer["msg"]

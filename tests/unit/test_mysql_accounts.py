@@ -2,7 +2,7 @@
 
 import pytest
 
-from plugins.module_utils import mysql
+from plugins.module_utils import mysql, mysql_gtid
 from plugins.module_utils import mysql_accounts as accounts
 
 
@@ -78,7 +78,7 @@ def test_native_hash() -> None:
     ],
 )
 def test_transactions_another_mariadb_lacks(mine: str, theirs: str, missing: str) -> None:
-    assert mysql.mariadb_missing(mine, theirs) == missing
+    assert mysql_gtid.mariadb_missing(mine, theirs) == missing
 
 
 @pytest.mark.parametrize(

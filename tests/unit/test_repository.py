@@ -89,7 +89,18 @@ def asserts(function: ast.FunctionDef, helpers: set[str]) -> bool:
 @pytest.mark.parametrize("path", TESTS)
 def test_each_test_asserts(path: str) -> None:
     functions = [node for node in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(node, ast.FunctionDef)]
-    helpers = {"raises", "fail", "check_output", "run_expect", "wait_until", "request", "get", "post"}
+    helpers = {
+        "raises",
+        "fail",
+        "check_output",
+        "run_expect",
+        "wait_until",
+        "request",
+        "get",
+        "post",
+        "answers",
+        "replicated",
+    }
     helpers |= {each.name for each in functions if not each.name.startswith("test_") and asserts(each, helpers)}
     tests = [each for each in functions if each.name.startswith("test_")]
     assert [test.name for test in tests if not asserts(test, helpers)] == []

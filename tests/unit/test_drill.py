@@ -14,7 +14,7 @@ import pytest
 
 from tests.drills.tandem_drill import drill as engine
 from tests.drills.tandem_drill import hosts, probe, report
-from tests.drills.tandem_drill.drill import Expect, Moment, in_flight, judge, within_gap
+from tests.drills.tandem_drill.drill import Expect, Moment, in_flight, judge, told_to_come_back, within_gap
 from tests.drills.tandem_drill.ledger import Ledger, Writes
 from tests.drills.tandem_drill.load import Request, Settings, plan
 from tests.drills.tandem_drill.vips import Holding, holding
@@ -50,7 +50,15 @@ def verdict(expect: Expect, measured: Ledger, holdings=(), writes: Writes = NO_W
 @pytest.mark.parametrize("one", DRILLS, ids=lambda one: one.name)
 def test_drill_file(one: engine.Drill) -> None:
     assert one.shows.endswith(".")
-    assert set(one.needs) <= {"vips", "acme_hosts", "loadbalancers", "webservers", "databases", "cluster"}
+    assert set(one.needs) <= {
+        "vips",
+        "acme_hosts",
+        "loadbalancers",
+        "webservers",
+        "databases",
+        "cluster",
+        "replication",
+    }
     assert one.expect.most == 0 or one.expect.excuse is not None
 
 
@@ -106,6 +114,22 @@ def test_who_is_excused() -> None:
     assert within_gap(request(1.5, None), moment)
     assert not within_gap(request(0.5, 0.4, done=0.9), moment)
     assert not within_gap(request(2.0, 2.0), moment)
+
+
+def test_a_write_is_told_to_come_back_only_until_writes_are_back() -> None:
+    moment = Moment(begin=1.0, end=1.1, gap_end=1.1, write_gap_end=8.0)
+
+    def request(sent: float, method: str = "POST", error: str = "HTTP 503") -> Request:
+        return Request(
+            n=0, planned=sent, method=method, path="/", to=None, new=True, sent=sent, done=sent + 5, error=error
+        )
+
+    assert told_to_come_back(request(0.9), moment)
+    assert told_to_come_back(request(7.9), moment)
+    assert not told_to_come_back(request(8.1), moment)
+    assert not told_to_come_back(request(2.0, method="GET"), moment)
+    assert not told_to_come_back(request(2.0, error="HTTP 503 without Retry-After"), moment)
+    assert not told_to_come_back(request(2.0, error="HTTP 504"), moment)
 
 
 def test_nobody_is_excused_at_an_address_that_stayed() -> None:
@@ -362,8 +386,9 @@ def test_page_needs_nothing_else(result: dict) -> None:
 
 def test_tables(result: dict) -> None:
     assert "1/1" in report.table(result)
-    assert "| A unit test. (`unit`) | in flight, < 0.2 s of load | 3 | 0 / 0 | 0.02 | 1 | 1/1 |" in report.readme(
-        result
+    assert (
+        "| A unit test. (`unit`) | in flight, < 0.2 s of load | 3 | 0 / 0 | 0.02 | 1 | 0.045 | - | 1/1 |"
+        in report.readme(result)
     )
 
 

@@ -46,6 +46,8 @@ class Moment:
     """The fault was in force."""
     gap_end: float
     """Service was back: the longest interval without a success, before anything was healed, was over."""
+    write_gap_end: float = 0.0
+    """Writes were back: the longest interval without a successful one was over, healed or not."""
     unmoved: frozenset[str] = frozenset()
     """Addresses that stayed on their host: there is no excuse at those."""
 
@@ -65,6 +67,12 @@ def within_gap(request: Request, moment: Moment) -> bool:
     return sent or in_flight(request, moment)
 
 
+def told_to_come_back(request: Request, moment: Moment) -> bool:
+    """Excuse a write that was sent before writes were back, and answered in time with 503 and when to come back."""
+    refused = request.method == "POST" and request.error == "HTTP 503"
+    return refused and request.done >= moment.begin and request.sent <= moment.write_gap_end
+
+
 @dataclasses.dataclass(frozen=True)
 class Expect:
     """What must hold. Lost and double writes are never allowed."""
@@ -75,7 +83,6 @@ class Expect:
     """How many may be excused, as seconds of load; 0: any number."""
     gap: float | None = None
     """Longest time in seconds without a success at an address; None: not judged."""
-
     write_gap: float | None = None
     """Longest time in seconds without an acknowledged write; None: not judged."""
 
@@ -345,12 +352,16 @@ def judge(
         gaps = [ledger.gap(lambda request, to=to: request.to == to, begin, end) for to in addresses]
         return max(gaps, key=_length)
 
+    def writes_only(request: Request) -> bool:
+        return request.method == "POST"
+
     gap_begin, gap_end = longest()
     gap = gap_end - gap_begin
     begin, end = marks[0][0], marks[1][0]
     healed = marks[2][0] if len(marks) > 2 else ledger.end
     unmoved = frozenset(h.address for h in holdings if len(h.holders(begin, healed)) == 1)
-    moment = Moment(begin, end, max(end, longest(begin, healed)[1]), unmoved)
+    write_gap_end = max(end, ledger.gap(writes_only, begin)[1])
+    moment = Moment(begin, end, max(end, longest(begin, healed)[1]), write_gap_end, unmoved)
     excused = [r for r in ledger.failed if expect.excuse and expect.excuse(r, moment)]
     unexcused = len(ledger.failed) - len(excused)
 
@@ -370,7 +381,7 @@ def judge(
         found.append(f"{len(writes.double)} writes are in the database more than once: {writes.double[:3]}")
     if expect.gap is not None and gap > expect.gap:
         found.append(f"no success for {gap:.2f} s, allowed are {expect.gap:g} s")
-    write_gap = _length(ledger.gap(lambda request: request.method == "POST"))
+    write_gap = _length(ledger.gap(writes_only))
     if expect.write_gap is not None and write_gap > expect.write_gap:
         found.append(f"no write was acknowledged for {write_gap:.2f} s, allowed are {expect.write_gap:g} s")
     for holding in holdings:

@@ -122,7 +122,10 @@ class Host:
     def _link(self, index: str, state: str) -> None:
         """Set the machine's end of the cable up or down, and note when."""
         image = run("docker", "inspect", "--format", "{{.Image}}", self.container).strip()
-        script = f'ip link set "$(ip -o link | sed -n "s/^{index}: \\([^@:]*\\).*/\\1/p")" {state} && date +%s.%N'
+        script = f'name=$(ip -o link | sed -n "s/^{index}: \\([^@:]*\\).*/\\1/p"); '
+        if state == "up":  # one that lost its power meanwhile has a new cable
+            script += '[ -z "$name" ] || '
+        script += f'ip link set "$name" {state} && date +%s.%N'
         moment = run(
             "docker",
             "run",
@@ -155,6 +158,47 @@ class Host:
         """Stop a systemd unit in good order; it is started again when undone."""
         self._undo.append(lambda: self.run("systemctl", "start", unit))
         self.run("systemctl", "stop", unit)
+
+    def sql(self, statement: str) -> str:
+        """Run statements on this host's database server as root, and return the rows, tab-separated."""
+        client = "$(command -v mariadb || command -v mysql)"
+        return self.run("sh", "-c", f'{client} -N -B -e "$1"', "sh", statement)
+
+    def lag(self) -> None:
+        """Let the database server of this host apply nothing that it receives; reads go on."""
+        self._undo.append(lambda: self.run("systemctl", "stop", "drill-lag"))
+        client = "exec $(command -v mariadb || command -v mysql) -e 'FLUSH TABLES WITH READ LOCK; DO SLEEP(600)'"
+        self.run("systemd-run", "--collect", "--unit=drill-lag", "sh", "-c", client)
+
+    def small_disk(self, engine: str, spare: int = 64) -> None:
+        """Put the database server's data on a small file system of its own, with that many MiB to spare."""
+        begin = f"""
+            systemctl stop {engine}
+            mkdir -p /mnt/drill
+            mount -t tmpfs -o "mode=0700,size=$(($(du -sm /var/lib/mysql | cut -f1) + {spare}))m" tmpfs /mnt/drill
+            cp -a /var/lib/mysql/. /mnt/drill
+            mount --bind /mnt/drill /var/lib/mysql
+            systemctl start {engine}"""
+        end = f"""
+            mountpoint -q /mnt/drill || exit 0
+            rm -f /mnt/drill/filler
+            systemctl stop {engine}
+            umount /var/lib/mysql
+            find /var/lib/mysql -mindepth 1 -delete
+            cp -a /mnt/drill/. /var/lib/mysql
+            umount /mnt/drill
+            systemctl start {engine}"""
+        self._undo.append(lambda: self.run("sh", "-ec", end, timeout=300))
+        self.run("sh", "-ec", begin, timeout=300)
+
+    def fill_disk(self) -> None:
+        """Leave no room on that file system."""
+        self._undo.append(self.free_disk)
+        self.run("sh", "-c", "! dd if=/dev/zero of=/mnt/drill/filler bs=64k 2>/dev/null")
+
+    def free_disk(self) -> None:
+        """Let it have room again."""
+        self.run("rm", "-f", "/mnt/drill/filler")
 
     def replace_application(self, name: str, status: int, seconds: float) -> None:
         """Put a server in the application's place that gives every request this answer after that time."""
@@ -199,8 +243,10 @@ class Site:
         [self.client] = members("clients")
         shared = self.variables[self.client.name]
         self.engine: str = shared["mysql_engine"]
+        self.replication = self.databases if shared.get("mysql_topology", "replication") == "replication" else []
         self.cluster = self.databases if shared.get("mysql_topology") == "cluster" else []
         self.name: str = shared["site_domain"]
+        self.engine: str = shared.get("mysql_engine", "mysql")
         self.app: str = shared.get("app_name", "notes")
         tls = shared.get("site_tls", "acme")
         self.url = url or f"{'http' if tls == 'none' else 'https'}://{self.name}"
@@ -259,6 +305,16 @@ class Site:
             time.sleep(0.2)
         raise CommandFailedError(f"after {limit:g} s still waiting: {what}")
 
+    def give_back(self, host: Host) -> None:
+        """Note that a primary whose place was taken has to be made a replica, once it is there again.
+
+        Call it before the host is broken: what is noted last is undone first.
+        """
+        self.faults.undo.append(lambda: self.playbook("site.yml", "--tags", "mysql", mysql_reseed_errant=True))
+        self.faults.undo.append(
+            lambda: self.until(lambda: host.sql("SELECT 1"), f"the database of {host} to answer again", 60)
+        )
+
     # --- Who does what now ------------------------------------------------------------------------
     def vip_owner(self, vip: str | None = None) -> Host:
         """Return the load balancer that holds the address, the first VIP if None.
@@ -280,6 +336,10 @@ class Site:
             if self._role(host)["primary"] == 200:
                 return host
         raise CommandFailedError("no database takes writes")
+
+    def replicas(self) -> list[Host]:
+        """Return the database hosts that are fit for reads."""
+        return [host for host in self.databases if self._role(host)["replica"] == 200]
 
     def _role(self, host: Host) -> dict[str, Any]:
         return host.ask(
@@ -336,6 +396,4 @@ class Site:
 
     def rows(self, run_name: str) -> list[str]:
         """Return the text of every note that this run wrote, from the database that takes writes."""
-        query = f"SELECT text FROM notes.notes WHERE text LIKE '{run_name} %'"
-        client = "$(command -v mariadb || command -v mysql)"
-        return self.primary().run("sh", "-c", f'{client} -N -B -e "$1"', "sh", query).splitlines()
+        return self.primary().sql(f"SELECT text FROM notes.notes WHERE text LIKE '{run_name} %'").splitlines()

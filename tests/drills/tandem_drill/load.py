@@ -60,7 +60,7 @@ class Settings:
     read_paths: list[str] = dataclasses.field(default_factory=lambda: ["/notes?limit=10", "/whoami"])
     connect_timeout: float = 3.0
     """Seconds for TCP and TLS together."""
-    total_timeout: float = 20.0
+    total_timeout: float = 25.0
     """Seconds from sending to the last byte of the answer."""
     duration: float = 3600.0
     """Seconds after which the load ends by itself; it ends before when its input does."""
@@ -180,6 +180,8 @@ async def _perform(session: aiohttp.ClientSession, request: Request, settings: S
         async with session.request(request.method, settings.url + request.path, **options) as answer:
             request.status, request.database = answer.status, answer.headers.get("X-Database")
             request.error = _judge(request, await answer.read())
+            if request.status == 503 and "Retry-After" not in answer.headers:
+                request.error = "HTTP 503 without Retry-After"
     except TimeoutError:
         request.error = f"time-out {'connecting' if request.opened is None else 'waiting'}"
     except (aiohttp.ClientError, OSError) as error:

@@ -73,7 +73,11 @@ def add(report: dict[str, Any], drill: Drill, outcomes: Iterable[Outcome]) -> di
         "name": drill.name,
         "shows": drill.shows,
         "hold": drill.hold,
-        "expect": {"failed": drill.expect.text(), "gap": drill.expect.gap},
+        "expect": {
+            "failed": drill.expect.text(),
+            "gap": drill.expect.gap,
+            "write_gap": drill.expect.write_gap,
+        },
         "passed": all(not run["problems"] for run in runs),
         "runs": runs,
     }
@@ -121,6 +125,7 @@ def cells(record: dict[str, Any]) -> dict[str, str]:
         "lost": worst("lost"),
         "double": worst("double"),
         "gap s": worst("gap"),
+        "write gap s": worst("write_gap"),
         "p99 ms": f"{max(number['latency']['p99'] for number in numbers) * 1000:.0f}" if numbers else "?",
         "late ms": f"{max(number['lateness']['p99'] for number in numbers) * 1000:.0f}" if numbers else "?",
         "held": f"{passed}/{len(record['runs'])}",
@@ -157,15 +162,16 @@ def readme(report: dict[str, Any]) -> str:
         f"Linux {on['kernel']}: {load['rate']:g} requests/s, {load['writes']:.0%} writes, "
         f"{report['repeat']} runs each; the worst run is shown.",
         "",
-        "| what happens | may fail | failed | lost / double | gap, s | allowed, s | held |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| what happens | may fail | failed | lost / double | gap, s | allowed, s | of writes, s | allowed, s | held |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for record in report["drills"]:
-        row, gap = cells(record), record["expect"]["gap"]
+        row, expect = cells(record), record["expect"]
+        gap, write_gap = ("-" if expect[key] is None else f"{expect[key]:g}" for key in ("gap", "write_gap"))
         lines.append(
-            f"| {record['shows']} (`{record['name']}`) | {record['expect']['failed']} | {row['failed']} "
-            f"| {row['lost']} / {row['double']} | {row['gap s']} | {'-' if gap is None else f'{gap:g}'} "
-            f"| {row['held']} |"
+            f"| {record['shows']} (`{record['name']}`) | {expect['failed']} | {row['failed']} "
+            f"| {row['lost']} / {row['double']} | {row['gap s']} | {gap} "
+            f"| {row['write gap s']} | {write_gap} | {row['held']} |"
         )
     return "\n".join([*lines, "", README_END])
 

@@ -1,0 +1,11 @@
+"""The primary is moved to another database on purpose, by switchover.yml."""
+
+from tests.drills.tandem_drill.drill import Expect
+
+NEEDS = {"replication": 2}
+EXPECT = Expect(write_gap=1.5)
+HOLD = 5
+
+
+def inject(site):
+    site.playbook("playbooks/switchover.yml", mysql_new_primary=site.replicas()[0].name)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.roles import ROOT
 
-spec = importlib.util.spec_from_file_location("cluster_roles", ROOT / "roles/mysql/files/mysql-role-check-cluster.py")
+spec = importlib.util.spec_from_file_location("cluster_roles", ROOT / "roles/mysql/files/mysql_role_check_cluster.py")
 roles = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(roles)
 

@@ -1,9 +1,12 @@
 """The JSON API: answers, limits of the input, idempotency, and databases that are away."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pymysql
 import pytest
+from notes import database, store
 
 AWAY = pymysql.OperationalError(2003, "Can't connect to MySQL server")
 LOST = pymysql.OperationalError(2013, "Lost connection to MySQL server during query")
@@ -162,6 +165,18 @@ def test_a_long_outage_is_503_with_retry_after(client, site):
     assert int(answer.headers["Retry-After"]) > 0
     assert "away" in answer.json["error"]
     assert 0.2 <= time.monotonic() - start < 1
+
+
+def test_of_those_that_wait_one_asks_whether_it_is_back(site):
+    waiting = 30
+    crowd = database.Database("write", waiting, waiting, site.primary.connect)
+    site.primary.faults = [AWAY] * 10_000
+    threading.Timer(0.5, lambda: setattr(site.primary, "faults", [])).start()
+    with ThreadPoolExecutor(waiting) as pool:
+        results = list(pool.map(lambda _: crowd.run(lambda session: session.rows(store.STATE), 20), range(waiting)))
+    assert len(results) == waiting
+    # Each for itself would ask some 40 times in that time.
+    assert site.primary.connects < 10 * waiting
 
 
 def test_nobody_waits_longer_than_who_asked_listens(client, site):

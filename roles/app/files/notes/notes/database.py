@@ -64,6 +64,10 @@ class Database:
         # The session used last comes first; None is the permission to make one.
         self._pool: LifoQueue[tuple[int, Session] | None] = LifoQueue()
         self._failures = 0  # sessions made before the last failure are not trusted
+        # While it is away one request at a time asks whether it is back, however many are waiting.
+        self._back = threading.Event()
+        self._back.set()
+        self._asking = threading.Lock()
         for _ in range(size):
             self._pool.put(None)
 
@@ -85,28 +89,41 @@ class Database:
     def _persist(self, work: Callable[[Session], Result], wait: float) -> Result:
         start = time.monotonic()
         attempts = 0
-        while True:
-            attempts += 1
-            left = start + wait - time.monotonic()
-            try:
-                result = self._attempt(work, max(left, PAUSE_SECONDS))
-            except Empty:
-                reason = "all connections are in use"
-            except (pymysql.MySQLError, OSError) as error:
-                reason = str(error)
-                if error.args and error.args[0] in HOPELESS:
-                    log.error("%s database: %s", self.name, reason)
-                    raise UnavailableError(f"The {self.name} database refuses this service.") from error
-            else:
-                if attempts > 1:
-                    log.warning("%s database: done at attempt %d", self.name, attempts)
-                return result
-            left = start + wait - time.monotonic()
-            if left <= 0:
-                log.warning("%s database: given up after attempt %d: %s", self.name, attempts, reason)
-                raise UnavailableError(f"The {self.name} database is away.")
-            # Not all at the same moment when it is back.
-            time.sleep(min(left, PAUSE_SECONDS * random.uniform(0.5, 2)))  # noqa: S311
+        asks = False
+        try:
+            while True:
+                left = start + wait - time.monotonic()
+                asks = asks or self._asking.acquire(blocking=False)
+                if not asks and left > 0 and not self._back.is_set():
+                    # Whoever asks may give up: look for that, too.
+                    self._back.wait(min(left, 5 * PAUSE_SECONDS))
+                    if not self._back.is_set():
+                        continue
+                attempts += 1
+                try:
+                    result = self._attempt(work, max(left, PAUSE_SECONDS))
+                except Empty:
+                    reason = "all connections are in use"
+                except (pymysql.MySQLError, OSError) as error:
+                    reason = str(error)
+                    if error.args and error.args[0] in HOPELESS:
+                        log.error("%s database: %s", self.name, reason)
+                        raise UnavailableError(f"The {self.name} database refuses this service.") from error
+                    self._back.clear()
+                else:
+                    self._back.set()
+                    if attempts > 1:
+                        log.warning("%s database: done at attempt %d", self.name, attempts)
+                    return result
+                left = start + wait - time.monotonic()
+                if left <= 0:
+                    log.warning("%s database: given up after attempt %d: %s", self.name, attempts, reason)
+                    raise UnavailableError(f"The {self.name} database is away.")
+                # Not all at the same moment when it is back.
+                time.sleep(min(left, PAUSE_SECONDS * random.uniform(0.5, 2)))  # noqa: S311
+        finally:
+            if asks:
+                self._asking.release()
 
     def _attempt(self, work: Callable[[Session], Result], patience: float) -> Result:
         kept = self._pool.get(timeout=patience)

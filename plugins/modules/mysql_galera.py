@@ -60,7 +60,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tandem.web.plugins.module_utils import mysql
+from ansible_collections.tandem.web.plugins.module_utils import mysql, mysql_gtid
 
 STATUS = Path("/run/mysql-cluster/status")
 GRASTATE = Path(mysql.DATA_DIR, "grastate.dat")
@@ -121,7 +121,7 @@ class Member:
         """End what keeps it from entering, if it may give its data for the cluster's."""
         if not self.state["running"]:
             return
-        errant = mysql.mariadb_missing(self.params["gtid"], self.params["source_gtid"])
+        errant = mysql_gtid.missing("mariadb", self.params["gtid"], self.params["source_gtid"])
         if errant and not self.state["blank"] and not self.params["reseed_errant"]:
             self.module.fail_json(msg=mysql.ERRANT_IN_CLUSTER.format(errant=errant))
         self.leave()

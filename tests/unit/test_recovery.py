@@ -57,6 +57,12 @@ def test_a_lost_primary_is_noticed_within_the_applications_patience(preset: dict
     assert noticed < preset["application"]["wait"] / 2
 
 
+@pytest.mark.parametrize("name", ["normal", "wide"])
+def test_a_cluster_replaces_its_primary_while_writes_wait(name: str) -> None:
+    timers = read_yaml(FILE)["topology_cluster_recoveries"][name]
+    assert max(7 + timers["expel"], timers["suspect"] + 2) < PRESETS[name]["application"]["wait"]
+
+
 def test_waiting_writes_leave_room_for_readers() -> None:
     settings = (ROOT / "roles/app/files/notes/notes/settings.py").read_text()
     queue = int(re.search(r'"NOTES_QUEUE", "(\d+)"', settings)[1])

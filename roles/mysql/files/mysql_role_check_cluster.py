@@ -59,6 +59,8 @@ class GroupReplication:
             return False, f"the server does not answer: {self.error}"
         if path == "/alive":
             return True, "the server answers"
+        if path == "/state":
+            return False, "the server is a member of a cluster, whose members ask each other elsewhere"
         if self.state != "ONLINE":
             return False, f"the server is {self.state} in its cluster{_why()}"
         if not self.majority:

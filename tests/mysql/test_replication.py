@@ -216,15 +216,15 @@ def journal(server: Database, since: str) -> str:
 
 
 def test_a_primary_that_nobody_confirms_stays_read_only(site: Topology) -> None:
-    site.db2.service("stop")
-    site.db1.service("restart")
-    answers(site.db1, "primary", 503, "no replica confirms that it follows this server; db2 does not answer")
-    # An answer is no confirmation either.
-    site.db2.service("start")
+    # An answer is no confirmation.
     site.db2.sql("STOP REPLICA")
+    site.db1.service("restart")
     answers(site.db1, "primary", 503, "no replica confirms that it follows this server\n")
-    site.db2.sql("START REPLICA")
+    site.db2.service("stop")
+    answers(site.db1, "primary", 503, "no replica confirms that it follows this server; db2 does not answer")
+    site.db2.service("start")
     answers(site.db1, "primary", 200)
+    answers(site.db2, "replica", 200)
 
 
 def test_a_primary_whose_replica_was_promoted_meanwhile_stays_read_only(site: Topology) -> None:

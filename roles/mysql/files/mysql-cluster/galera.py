@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
+
 from decision import ALONE, DOWN, JOINING, LOST, OFFLINE, ONLINE, SETTLING, Report
 
 SERVICE = "mariadb.service"

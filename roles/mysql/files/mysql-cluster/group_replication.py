@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pymysql
+
 from decision import ALONE, DOWN, JOINING, LOST, OFFLINE, ONLINE, SETTLING, Report
 
 SOCKET = "/run/mysqld/mysqld.sock"

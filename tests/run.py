@@ -188,6 +188,7 @@ class Scenario:
             start_new_session=True,
         )
         watchdog = threading.Timer(SCENARIO_LIMIT, self.stop)
+        watchdog.daemon = True  # an interrupted run does not wait for it
         watchdog.start()
         failed = self.follow(process, summary, label, reports)
         watchdog.cancel()

@@ -11,10 +11,9 @@ from tests.support.roles import ROOT
 
 sys.path.insert(0, str(ROOT / "roles/backup/files"))
 # On a host it lies beside the program.
-seam = ModuleType("mysql")
-seam.DatabaseError = type("DatabaseError", (Exception,), {})
-seam.Server = object
-sys.modules.setdefault("mysql", seam)
+seam = ModuleType("tandem_seam")
+seam.mysql = SimpleNamespace(DatabaseError=type("DatabaseError", (Exception,), {}), Server=object)
+sys.modules.setdefault("tandem_seam", seam)
 
 from tandem_backup import binlog, fingerprint, gtid, lease, metrics, repository, restore, retention  # noqa: E402
 from tandem_backup.repository import Snapshot  # noqa: E402

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import mysql
+from tandem_seam import mysql
 
 from .engine import connect, lag
 from .repository import Repository, Snapshot

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import mysql
+from tandem_seam import mysql
 
 from .settings import Failure, Settings
 

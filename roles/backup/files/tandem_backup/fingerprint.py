@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import mysql
+from tandem_seam import mysql
 
 from .archive import position
 from .engine import connect

@@ -198,7 +198,7 @@ def test_a_replica_that_restarts_follows_again_and_is_read_only(site: Topology) 
 
 @pytest.mark.parametrize("verb", ["restart", "kill --signal=KILL --kill-whom=all"])
 def test_a_primary_that_restarts_takes_writes_again(site: Topology, verb: str) -> None:
-    started = site.db1.host.check_output("date +%s")
+    started = site.db1.host.check_output("date +%s.%6N")
     site.db1.service(verb)
     wait_until(
         lambda: f"The server takes writes again: {site.db2.name}" in journal(site.db1, started),

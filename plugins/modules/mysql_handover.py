@@ -49,15 +49,7 @@ options:
     description: Longest wait, in seconds, for the other server or for what is under way.
     type: int
     default: 20
-  engine:
-    description: Which engine the server is.
-    type: str
-    choices: [mysql, mariadb]
-    required: true
-  socket:
-    description: Unix socket of the server.
-    type: path
-    default: /run/mysqld/mysqld.sock
+extends_documentation_fragment: tandem.web.mysql
 author: The Tandem founders
 """
 

@@ -15,15 +15,7 @@ options:
       - Whether a commit waits until a replica has received it. Left as it is when not given.
       - Only a server that takes writes may have it on; a replica with it can hang even local logins.
     type: bool
-  engine:
-    description: Which engine the server is.
-    type: str
-    choices: [mysql, mariadb]
-    required: true
-  socket:
-    description: Unix socket of the server.
-    type: path
-    default: /run/mysqld/mysqld.sock
+extends_documentation_fragment: tandem.web.mysql
 author: The Tandem founders
 """
 

@@ -54,15 +54,7 @@ options:
     description: Longest wait, in seconds, for replication to work after it was started.
     type: int
     default: 30
-  engine:
-    description: Which engine the server is.
-    type: str
-    choices: [mysql, mariadb]
-    required: true
-  socket:
-    description: Unix socket of the server.
-    type: path
-    default: /run/mysqld/mysqld.sock
+extends_documentation_fragment: tandem.web.mysql
 author: The Tandem founders
 """
 

@@ -26,15 +26,7 @@ options:
     description: Longest wait until the server is back, in seconds.
     type: int
     default: 180
-  engine:
-    description: Which engine the server is.
-    type: str
-    choices: [mysql, mariadb]
-    required: true
-  socket:
-    description: Unix socket of the server.
-    type: path
-    default: /run/mysqld/mysqld.sock
+extends_documentation_fragment: tandem.web.mysql
 author: The Tandem founders
 """
 

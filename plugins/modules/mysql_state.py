@@ -9,16 +9,7 @@ short_description: Read what a database server is right now
 description:
   - Tells whether the server takes writes, whom it follows, who follows it, and which transactions it holds.
   - It changes nothing, and a host without a server is a state too, not an error.
-options:
-  engine:
-    description: Which engine the server is.
-    type: str
-    choices: [mysql, mariadb]
-    required: true
-  socket:
-    description: Unix socket of the server.
-    type: path
-    default: /run/mysqld/mysqld.sock
+extends_documentation_fragment: tandem.web.mysql
 author: The Tandem founders
 """
 

@@ -23,7 +23,7 @@ ONE, TWO = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "4e11fa47-71ca-11e1-9e33-c80a
 
 
 def snapshot(name: str, time: float, *tags: str, host: str = "db1") -> Snapshot:
-    return Snapshot(id=name, time=time, host=host, tags=tags, path="/work/copy")
+    return Snapshot(id=name, time=time, host=host, tags=tags, path="/srv/copy")
 
 
 # --- Transactions -----------------------------------------------------------------------------------

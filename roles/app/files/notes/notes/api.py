@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, jsonify, request
 
+from notes import metrics
 from notes.web import checked_key, checked_limit, checked_text, json_body, log, patience, settings, store
 
 blueprint = Blueprint("api", __name__)
@@ -32,6 +33,12 @@ def readyz() -> tuple[Response, int]:
     ready = all(state.ok for state in states.values())
     databases = {name: asdict(state) for name, state in states.items()}
     return jsonify(ready=ready, web=settings().web, databases=databases), 200 if ready else 503
+
+
+@blueprint.get("/metrics")
+def numbers() -> Response:
+    """Tell Prometheus how much was asked, how long it took, and what failed. The web server keeps clients out."""
+    return Response(metrics.text(), content_type=metrics.CONTENT_TYPE)
 
 
 @blueprint.get("/notes")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pymysql
 
+from notes import metrics, trace
+
 if TYPE_CHECKING:
     from notes.settings import Address, Settings
 
@@ -42,9 +44,9 @@ class Session:
         self.server: str = self.rows("SELECT @@hostname AS server")[0]["server"]
 
     def rows(self, query: str, *arguments: object) -> list[Row]:
-        """Run a statement, which is committed when this returns."""
+        """Run a statement, which is committed when this returns. The server's logs show the request it is for."""
         with self._connection.cursor(pymysql.cursors.DictCursor) as cursor:
-            cursor.execute(query, arguments)
+            cursor.execute(f"{query} /* request {trace.request_id.get()} */", arguments)
             return list(cursor.fetchall())
 
     def close(self) -> None:
@@ -59,6 +61,9 @@ class Database:
     def __init__(self, name: str, size: int, queue: int, connect: Callable[[], Session]) -> None:
         """Keep at most `size` sessions, and let at most `queue` callers in at a time."""
         self.name = name
+        # Told from the beginning: a series that appears with its first failure has no rate yet.
+        for metric in (metrics.DATABASE_SECONDS, metrics.DATABASE_FAILURES, metrics.DATABASE_REFUSALS):
+            metric.labels(name)
         self._connect = connect
         self._queue = threading.BoundedSemaphore(queue)
         # The session used last comes first; None is the permission to make one.
@@ -79,6 +84,14 @@ class Database:
 
         :raises UnavailableError: after `wait` seconds, or at once if too many are waiting already.
         """
+        with metrics.DATABASE_SECONDS.labels(self.name).time():
+            try:
+                return self._enter(work, wait)
+            except UnavailableError:
+                metrics.DATABASE_REFUSALS.labels(self.name).inc()
+                raise
+
+    def _enter(self, work: Callable[[Session], Result], wait: float) -> Result:
         if not self._queue.acquire(blocking=False):
             raise UnavailableError(f"Too many requests are waiting for the {self.name} database.")
         try:
@@ -106,6 +119,7 @@ class Database:
                     reason = "all connections are in use"
                 except (pymysql.MySQLError, OSError) as error:
                     reason = str(error)
+                    metrics.DATABASE_FAILURES.labels(self.name).inc()
                     if error.args and error.args[0] in HOPELESS:
                         log.error("%s database: %s", self.name, reason)
                         raise UnavailableError(f"The {self.name} database refuses this service.") from error

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 import uuid
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from flask import Response, abort, current_app, g, has_request_context, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from notes import metrics, trace
 from notes.database import UnavailableError
 from notes.store import KeyConflictError
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from notes.settings import Settings
     from notes.store import Store
 
+# What watches the service is no part of its work.
+UNCOUNTED = {"/healthz", "/readyz", "/metrics"}
 MAX_TEXT = 1000
 MAX_LIMIT = 200
 RETRY_SECONDS = 2
@@ -46,8 +50,10 @@ def init_app(app: Flask) -> None:
     """Make the application follow the rules of this module."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(_add_request_id)
+    app.before_request(_begin)
     app.before_request(_take_request_id)
     app.after_request(_add_headers)
+    app.after_request(_count)
     app.register_error_handler(HTTPException, _answer_refusal)
     app.register_error_handler(UnavailableError, _answer_unavailable)
     app.register_error_handler(KeyConflictError, _answer_conflict)
@@ -111,12 +117,25 @@ def patience() -> float | None:
     return float(given) * 0.9 if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", given) else None
 
 
-# --- Request id and headers -------------------------------------------------------------------------
+# --- Numbers, request id and headers ----------------------------------------------------------------
+
+
+def _begin() -> None:
+    g.begun = time.monotonic()
+
+
+def _count(response: Response) -> Response:
+    route = request.url_rule.rule if request.url_rule else "none"
+    if route not in UNCOUNTED:
+        metrics.REQUESTS.labels(request.method, route, str(response.status_code)).inc()
+        metrics.REQUEST_SECONDS.labels(route).observe(time.monotonic() - g.begun)
+    return response
 
 
 def _take_request_id() -> None:
     given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if re.fullmatch(r"[\w.:/+=@-]{1,128}", given, re.ASCII) else uuid.uuid4().hex
+    g.request_id = given if re.fullmatch(r"[\w.:+=@-]{1,128}", given, re.ASCII) else uuid.uuid4().hex
+    trace.request_id.set(g.request_id)
 
 
 def _add_request_id(record: logging.LogRecord) -> bool:

@@ -55,6 +55,20 @@ def test_lines_of_ones_own_are_in_the_server() -> None:
     assert "\n        return 418;\n" in render(nginx_server_config=["return 418;"])
 
 
+def test_metrics_are_for_who_has_a_certificate_and_not_for_clients_of_the_site() -> None:
+    text = render(nginx_metrics={"listen": "192.0.2.21:9117", "ca": "/ca.pem"})
+    site, metrics = (part.split("\n    server {\n")[0] for part in text.split("\n    server {\n")[1:3])
+    assert "location = /metrics {\n            return 404;" in site
+    assert "ssl_verify_client" not in site
+    assert "listen 192.0.2.21:9117 ssl;" in metrics
+    assert "ssl_verify_client      on;" in metrics
+    assert "ssl_client_certificate /ca.pem;" in metrics
+
+
+def test_metrics_are_the_applications_path_unless_they_are_wanted() -> None:
+    assert "/metrics" not in render()
+
+
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [({"nginx_static": [{"location": "/s/", "root": "/srv"}]}, "root"), ({"nginx_tls": "maybe"}, "nginx_tls")],

@@ -1,6 +1,9 @@
 """Both load balancers are restarted, one after the other."""
 
+from tests.drills.tandem_drill.alerts import MAY_LB, Alerts
+
 NEEDS = {"vips": 1, "loadbalancers": 2}
+ALERTS = Alerts(may=("HostDown", "LastLoadBalancer", *MAY_LB))
 
 
 def inject(site):

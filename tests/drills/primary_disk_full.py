@@ -2,6 +2,7 @@
 
 import time
 
+from tests.drills.tandem_drill.alerts import MAY_PRIMARY, Alerts
 from tests.drills.tandem_drill.drill import Expect, told_to_come_back
 
 NEEDS = {"replication": 2}
@@ -9,6 +10,7 @@ EXPECT = Expect(excuse=told_to_come_back, gap=2.0)
 FULL = 20
 """Seconds without room."""
 WRITE = "REPLACE INTO notes.notes (`key`, text, web, `database`) VALUES ('drill', 'room', '', '')"
+ALERTS = Alerts(fire=("DiskFull",), may=("HostDown", *MAY_PRIMARY))
 
 
 def prepare(site):

@@ -1,6 +1,9 @@
 """A replica's host loses power."""
 
+from tests.drills.tandem_drill.alerts import MAY_DB, Alerts
+
 NEEDS = {"replication": 3}
+ALERTS = Alerts(fire=("HostDown", "DatabasesDegraded"), may=MAY_DB)
 
 
 def inject(site):

@@ -1,7 +1,10 @@
 """A replica applies nothing any more, until it is further behind than the limit."""
 
+from tests.drills.tandem_drill.alerts import Alerts
+
 NEEDS = {"replication": 3}
 HOLD = 15  # mysql_max_lag is 10
+ALERTS = Alerts(fire=("ReplicationLags",), may=("DatabasesDegraded",), within=90)
 
 
 def inject(site):

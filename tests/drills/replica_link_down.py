@@ -1,6 +1,9 @@
 """A replica's host has its cable pulled: its packets vanish, nothing is refused."""
 
+from tests.drills.tandem_drill.alerts import MAY_DB, Alerts
+
 NEEDS = {"replication": 3}
+ALERTS = Alerts(fire=("HostDown", "DatabasesDegraded"), may=MAY_DB)
 
 
 def inject(site):

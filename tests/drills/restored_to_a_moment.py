@@ -2,12 +2,15 @@
 
 import time
 
+from tests.drills.tandem_drill.alerts import MAY_PRIMARY, Alerts
 from tests.drills.tandem_drill.hosts import CommandFailedError
 
 HOLD = 2
 SCHEMA = "drill_restored"
 UNDER_WAY = 2
 """A note is committed at most so many seconds after it was created."""
+
+ALERTS = Alerts(may=("HostDown", *MAY_PRIMARY))
 
 
 def sql(site, statement):

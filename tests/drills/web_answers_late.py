@@ -1,6 +1,9 @@
 """One web server answers every request after 10 seconds."""
 
+from tests.drills.tandem_drill.alerts import MAY_WEB, Alerts
+
 HOLD = 15
+ALERTS = Alerts(fire=("LastWebServer",), may=MAY_WEB)
 
 
 def inject(site):

@@ -1,5 +1,9 @@
 """A web server's host loses power."""
 
+from tests.drills.tandem_drill.alerts import MAY_WEB, Alerts
+
+ALERTS = Alerts(fire=("HostDown", "LastWebServer"), may=MAY_WEB)
+
 
 def inject(site):
     site.webservers[0].kill()

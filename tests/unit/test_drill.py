@@ -306,7 +306,7 @@ def test_site_is_healed_whatever_happens(
     monkeypatch.setattr(engine, "Load", Idle)
     monkeypatch.setattr(engine, "LEAD", 0)
     monkeypatch.setattr(site, "problems", list, raising=False)
-    site.loadbalancers, site.vips = [], []
+    site.loadbalancers, site.vips, site.monitoring = [], [], []
     broken = engine.Drill("unit", "x.", inject, None, Expect(), 0, {})
     arguments = (broken, site, SETTINGS, tmp_path / "ledger", lambda text: None)
     if fault is KeyboardInterrupt:

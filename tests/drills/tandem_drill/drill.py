@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .alerts import Alerts, Prometheus
 from .hosts import CommandFailedError, Site
 from .ledger import IncompleteLedgerError, Ledger, Writes
 from .load import Request, Settings, now
@@ -99,8 +100,8 @@ class Drill:
     """A file of this folder: a docstring that says what it shows, and `inject(site)`.
 
     Every fault that `inject` makes by a method of a host is undone by the runner, so a drill has no code to
-    heal. Optional are EXPECT, HOLD in seconds, NEEDS (least size of attributes of the site, as
-    {"vips": 1}) and `prepare(site)`, which runs before the load.
+    heal. Optional are EXPECT, ALERTS (without it none may fire), HOLD in seconds, NEEDS (least size of
+    attributes of the site, as {"vips": 1}) and `prepare(site)`, which runs before the load.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Drill:
     expect: Expect
     hold: float
     needs: dict[str, int]
+    alerts: Alerts = dataclasses.field(default_factory=Alerts)
 
     @classmethod
     def of(cls, module: ModuleType) -> Drill:
@@ -126,6 +128,7 @@ class Drill:
             expect=getattr(module, "EXPECT", Expect()),
             hold=getattr(module, "HOLD", HOLD),
             needs=getattr(module, "NEEDS", {}),
+            alerts=getattr(module, "ALERTS", Alerts()),
         )
 
     def missing(self, site: Site) -> str | None:
@@ -274,6 +277,9 @@ def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Cal
     marks: list[tuple[float, str]] = []
     problems: list[str] = []
     watch = Watch(site.loadbalancers, site.vips)
+    prometheus = Prometheus(site.monitoring[0]) if site.monitoring else None
+    fired: dict[str, float] = {}
+    known: set[str] = set()
     load: Load | None = None
 
     def hold(phase: str, seconds: float) -> None:
@@ -293,6 +299,8 @@ def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Cal
             if drill.prepare:
                 progress.phase = "prepare"
                 drill.prepare(site)
+            if prometheus:
+                known = set(prometheus.firing(1))
             watch.start()
             load = progress.load = Load(site, settings, ledger)
             while load.sent < settings.rate / 2:
@@ -306,6 +314,10 @@ def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Cal
                 problems.append(f"inject: {error}")
             marks.append((site.faults.struck or now(), "in force"))
             hold("fault in force", drill.hold)
+            if prometheus and drill.alerts.fire:
+                prometheus.wait_for(
+                    drill.alerts.fire, marks[0][0], drill.alerts.within, lambda seconds: hold("alerts", seconds)
+                )
             mark("heal")
             site.heal()
             problems += [
@@ -314,6 +326,14 @@ def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Cal
             ]
             mark("healthy")
             hold("healthy", LEAD)
+            if prometheus:
+                begin = marks[0][0]
+                fired = {
+                    name: moment - begin
+                    for name, moment in prometheus.firing(now() - begin).items()
+                    if name not in known
+                }
+                problems += drill.alerts.judge(fired)
         except (CommandFailedError, IncompleteLedgerError) as error:
             problems.append(str(error))
         finally:  # also on Ctrl-C: the faults first, then what only watches
@@ -333,7 +353,9 @@ def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Cal
         rows = site.rows(settings.run)
     except CommandFailedError as error:
         return Outcome([*problems, f"the database could not be asked: {error}"])
-    return judge(drill, ended, marks, holdings, ended.compare(rows), problems)
+    outcome = judge(drill, ended, marks, holdings, ended.compare(rows), problems)
+    outcome.numbers["alerts"] = {name: round(seconds, 1) for name, seconds in sorted(fired.items())}
+    return outcome
 
 
 def judge(

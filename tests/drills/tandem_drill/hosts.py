@@ -242,6 +242,8 @@ class Site:
         self.databases = members("databases")
         [self.client] = members("clients")
         shared = self.variables[self.client.name]
+        # Who knows about alerts; nobody where the site is not watched.
+        self.monitoring = members("monitoring") if shared.get("site_monitoring") else []
         self.engine: str = shared["mysql_engine"]
         self.replication = self.databases if shared.get("mysql_topology", "replication") == "replication" else []
         self.cluster = self.databases if shared.get("mysql_topology") == "cluster" else []

@@ -33,6 +33,11 @@ def addresses(vips: Iterable[str | Mapping[str, Any]]) -> list[str]:
     return [(vip if isinstance(vip, str) else vip["address"]).split("/")[0] for vip in vips]
 
 
+def endpoint(address: str, port: int) -> str:
+    """Return an IP address and a port as one word, the IPv6 address in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def milliseconds(duration: str) -> int:
     """Return a time in HAProxy's words (``500ms``, ``2s``, ``1.5s``, ``1m``, or a number of ms) in milliseconds.
 
@@ -48,4 +53,4 @@ class FilterModule:
     """The filters of ``tandem.web`` about the topology."""
 
     def filters(self) -> dict[str, Any]:
-        return {"members": members, "addresses": addresses, "milliseconds": milliseconds}
+        return {"members": members, "addresses": addresses, "endpoint": endpoint, "milliseconds": milliseconds}

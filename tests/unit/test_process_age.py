@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible.plugins.loader import init_plugin_loader
 
-from plugins.modules import process_age
+init_plugin_loader()
+
+from ansible_collections.tandem.web.plugins.modules import process_age  # noqa: E402
 
 
 @pytest.fixture

@@ -61,5 +61,5 @@ def test_each_alert_of_a_drill_exists(drill) -> None:
     assert {*drill.alerts.fire, *drill.alerts.may} <= RULES
 
 
-def test_what_always_fires_exists() -> None:
+def test_what_is_nobodys_surprise_exists() -> None:
     assert ALWAYS <= RULES

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .hosts import Host
 
-ALWAYS = frozenset({"Watchdog"})
-"""Fires on a healthy site, as it should."""
+ALWAYS = frozenset({"Watchdog", "WebServerFlaps"})
+"""The one fires on a healthy site, as it should; the other when many drills follow one another."""
 FIRING = 'min by (alertname) (min_over_time(timestamp(ALERTS{alertstate="firing"})[%ds:1s]))'
 """When each alert fired first within so many seconds."""
 ASK = """
@@ -63,6 +63,13 @@ class Prometheus:
         """
         answer = json.loads(self._host.run("python3", "-c", ASK, FIRING % max(1, round(seconds)), timeout=20))
         return {each["metric"]["alertname"]: float(each["value"][1]) for each in answer["data"]["result"]}
+
+    def known(self, names: tuple[str, ...], limit: float = 60) -> set[str]:
+        """Return what fires already, as soon as none of these alerts does, or `limit` seconds are over."""
+        until = time.time() + limit
+        while (firing := set(self.firing(1))) & set(names) and time.time() < until:
+            time.sleep(1)
+        return firing
 
     def wait_for(self, names: tuple[str, ...], since: float, limit: float, hold: Callable[[float], None]) -> None:
         """Wait until all these alerts fire, or `limit` seconds are over since the fault."""

@@ -300,7 +300,8 @@ def perform(drill: Drill, site: Site, settings: Settings, ledger: Path, say: Cal
                 progress.phase = "prepare"
                 drill.prepare(site)
             if prometheus:
-                known = set(prometheus.firing(1))
+                progress.phase = "alerts of before end"
+                known = prometheus.known(drill.alerts.fire)
             watch.start()
             load = progress.load = Load(site, settings, ledger)
             while load.sent < settings.rate / 2:

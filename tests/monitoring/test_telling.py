@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.monitoring.conftest import Site
+from tests.support.roles import ROOT
 from tests.support.wait import wait_until
 
 SOON = 60  # seconds; how fast an alert is belongs to the drills
@@ -106,7 +107,7 @@ def test_a_host_that_is_down_is_told_and_not_all_that_was_on_it(site: Site, mail
 
 def test_a_planned_change_is_no_news_but_what_clients_notice_is(site: Site, mailbox: Mailbox) -> None:
     """Silenced as site.yml does it, while a run is under way."""
-    silence = ["ansible-playbook", "-i", site.inventory, "playbooks/silence.yml", "-e", "silence_name=test"]
+    silence = ["ansible-playbook", "-i", site.inventory, ROOT / "playbooks/silence.yml", "-e", "silence_name=test"]
     subprocess.run([*silence, "-e", "silence_state=present"], check=True, capture_output=True)
     try:
         with stopped(site, "web1", "nginx.service"):
@@ -122,7 +123,7 @@ def test_a_planned_change_is_no_news_but_what_clients_notice_is(site: Site, mail
 
 
 def test_a_run_takes_its_silence_back(site: Site) -> None:
-    run = ["ansible-playbook", "-i", site.inventory, "site.yml", "--tags", "none"]
+    run = ["ansible-playbook", "-i", site.inventory, ROOT / "site.yml", "--tags", "none"]
     subprocess.run(run, check=True, capture_output=True)
     asked = site.fetch("mon1", "http://127.0.0.1:9093/api/v2/silences")[1]
     silences = [each for each in json.loads(asked) if each["comment"] == "site.yml"]

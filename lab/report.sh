@@ -53,6 +53,14 @@ holder() {
   echo "nobody"
 }
 
+# overview HOST: where the page is that shows the site, if there is one.
+overview() {
+  local url
+  url=https://$(address "$1"):9443/
+  [[ $(curl -ks -m 5 -o /dev/null -w '%{http_code}' "$url") == 401 ]] || return 0
+  printf '  Overview\n    %-6s %s as admin; the password is in %s\n' "${1#"$lab"-}" "$url" "$root/$state/secrets/overview_password"
+}
+
 # settings INVENTORY: the site's domain, its TLS, and its first virtual address if it has one.
 settings() {
   local values='{{ site_domain }} {{ site_tls | default("acme") }} {{ site_vips | default([]) | tandem.web.addresses | join(" ") }}'
@@ -79,6 +87,7 @@ report() {
   for host in $(hosts databases); do
     printf '    %-6s %-14s %s\n' "${host#"$lab"-}" "$(address "$host")" "$(role "$host")"
   done
+  for host in $(hosts monitoring); do overview "$host"; done
   echo "  Secrets and internal CA (git ignores them)"
   echo "    $root/$state"
   echo

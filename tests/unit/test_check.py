@@ -281,7 +281,7 @@ def test_the_example_has_to_be_filled_in(options: tuple[str, ...]) -> None:
 def test_the_example_filled_in_is_accepted() -> None:
     values = [
         f"secret_{name}={LONG_ENOUGH}"
-        for name in ("pki_passphrase", "mysql_replication", "mysql_app", "backup_password")
+        for name in ("pki_passphrase", "mysql_replication", "mysql_app", "backup_password", "overview_password")
     ]
     done = check("inventory/example", *(f"-e{value}" for value in ["site_domain=www.tandem.test", *values]))
     assert done.returncode == 0, done.stdout

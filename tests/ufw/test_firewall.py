@@ -154,6 +154,21 @@ def test_outgoing_connections_can_be_closed_and_incoming_ones_limited(lab: Lab) 
     assert not tries[-1]
 
 
+def test_whether_it_is_in_force_is_exported(lab: Lab) -> None:
+    def exported() -> str:
+        lab.guarded.check_output("systemctl start tandem-firewall-metrics.service")
+        return lab.guarded.check_output("cat /var/lib/prometheus/node-exporter/firewall.prom").splitlines()[-1]
+
+    assert lab.guarded.service("tandem-firewall-metrics.timer").is_running
+    assert exported() == "tandem_firewall_active 1"
+    lab.guarded.check_output("iptables -P INPUT ACCEPT")
+    try:
+        assert exported() == "tandem_firewall_active 0"
+    finally:
+        lab.guarded.check_output("iptables -P INPUT DROP")
+    assert exported() == "tandem_firewall_active 1"
+
+
 def test_what_somebody_changed_by_hand_is_reported_and_mended(lab: Lab) -> None:
     lab.guarded.check_output("ufw allow %s/tcp", str(UNDECLARED))
     run = lab.converge()

@@ -64,7 +64,7 @@ def test_each_question_is_understood(site: Site, question: str, span: str) -> No
 
 
 # What a healthy site without certificates of a CA, and without backups, has no series of.
-ABSENT = {"certificate_failed", "backup", "proof", "proof_run", "proof_recovery", "firewall", "errors"}
+ABSENT = {"certificate_failed", "backup", "proof", "proof_run", "proof_recovery", "errors"}
 
 
 def test_each_part_of_the_picture_is_there(site: Site) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from playwright._impl._driver import compute_driver_executable
 
@@ -27,6 +28,7 @@ def trusted(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def conf() -> str:
+    init_plugin_loader()
     inputs = {
         "ansible_managed": "Ansible managed",
         "overview_certificate": "/c.pem",

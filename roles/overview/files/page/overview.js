@@ -92,7 +92,10 @@ async function lookNow() {
     const since = answered ? ` What is drawn below was so at ${clock(answered)}.` : "";
     fill(get("notice"), error.message + since, () => error.message + since);
     headline({state: "unknown", text: "Not known", why: error.message});
-    if (!shown.length) drawMap(new Samples([]));
+    if (!answered) {
+      drawMap(new Samples([]));
+      for (const place of ["backup", "certificates"]) fill(get(place), "unknown", () => plain("unknown", "Not known."));
+    }
     return;
   }
   delete document.body.dataset.stale;

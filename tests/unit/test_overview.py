@@ -232,6 +232,16 @@ def test_backups_that_are_not_well(samples: list[dict[str, Any]], said: str) -> 
     assert any(said in row["title"] and row["state"] != "good" for row in conclude(samples)["backups"])
 
 
+def test_a_certificate_that_only_clients_see() -> None:
+    samples = [each for each in healthy() if each["metric"]["is"] != "certificate"]
+    for address in ("192.0.2.11", "192.0.2.100"):
+        labels = {"is": "certificate", "instance": "lb1", "address": address, "probe": "https"}
+        samples.append({"metric": labels, "value": [NOW, str(NOW + 30 * 86400)]})
+    [row] = conclude(samples)["certificates"]
+    assert row["title"] == "As clients see it"
+    assert "30 days on 192.0.2.100 and 192.0.2.11" in row["text"]
+
+
 def test_a_certificate_that_ends_soon() -> None:
     for days, state in ((20, "warn"), (6, "bad"), (-1, "bad")):
         found = conclude(changed(healthy(), NOW + days * 86400, **{"is": "certificate"}))

@@ -11,6 +11,7 @@ const CERTIFICATE = [21, 7]; // days left: a look, alarm
 const BACKUP = 1.5 * DAY;   // a day, and the time that one may take
 const ARCHIVE = 300;        // seconds without a copy of the binary logs
 const PROOF = 2 * DAY;
+const SHOWN = "As clients see it";
 
 /** The series of an answer, by the name of their question. */
 export class Samples {
@@ -231,16 +232,17 @@ export function backups(samples, site, age) {
   return found;
 }
 
-/** One row a certificate; the same one on several hosts is said once, by the one that ends first. */
+/** One row a certificate; the same one on several hosts is said once, by the one that ends first. Where no load balancer
+    tells of its own (they are nobody's but HAProxy's), what clients are shown. */
 export function certificates(samples) {
   const by = new Map();
   for (const {labels, value} of samples.all("certificate")) {
-    const name = labels.name ?? `as clients see it at ${labels.address ?? labels.instance}`;
+    const name = labels.name ?? SHOWN;
     if (!by.has(name)) by.set(name, []);
-    by.get(name).push({host: labels.instance, end: value});
+    by.get(name).push({host: labels.name ? labels.instance : labels.address ?? labels.instance, end: value});
   }
   const failed = samples.all("certificate_failed").filter((s) => s.value === 1).map((s) => s.labels.instance);
-  const named = [...by].filter(([name]) => !name.startsWith("as clients"));
+  const named = [...by].filter(([name]) => name !== SHOWN);
   const rows = (named.length ? named : [...by]).map(([name, ends]) => {
     const first = ends.reduce((a, b) => (b.end < a.end ? b : a)), days = Math.floor((first.end - samples.time) / DAY);
     const state = days < CERTIFICATE[1] ? "bad" : days < CERTIFICATE[0] ? "warn" : "good";

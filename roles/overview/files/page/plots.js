@@ -109,7 +109,7 @@ class Plot {
     const axis = {stroke: ink, font, grid: {stroke: line, width: 1}, ticks: {show: false}};
     this.plot = new uPlot({
       ...this.size(),
-      padding: [10, 6, 0, 0],
+      padding: [10, 16, 0, 0],
       legend: {show: false},
       cursor: {sync: {key: "history"}, drag: {x: false, y: false}, points: {size: 6}, y: false},
       scales: {x: {time: true}, y: {range: (_, low, high) => [0, Math.max(least, (high ?? 0) * (least === 100 ? 1 : 1.12))]}},

@@ -13,13 +13,12 @@ from typing import Any
 
 import pymysql
 
+from database import Database
 from decision import ALONE, DOWN, JOINING, LOST, OFFLINE, ONLINE, SETTLING, Report
 
 SERVICE = "mariadb.service"
-SOCKET = "/run/mysqld/mysqld.sock"
 GRASTATE = Path("/var/lib/mysql/grastate.dat")
 NOBODY = "00000000-0000-0000-0000-000000000000"
-ANSWER = 3  # seconds
 BEGIN = 300  # seconds that a start may take
 
 
@@ -36,27 +35,15 @@ def run(*argv: str, timeout: float = BEGIN) -> str:
     return done.stdout
 
 
-class Member:
-    """The server of this host."""
+class Member(Database):
+    """The server of this host, which does not run without a cluster."""
+
+    patience = 3.0
 
     def __init__(self, name: str, members: list[str], config: dict[str, Any]) -> None:
-        self.name, self.members, self.rank = name, members, config["rank"]
+        super().__init__(name, members)
+        self.rank = config["rank"]
         self.position: str | None = None  # of a server that does not run; found out once for each time it stops
-        self._connection: pymysql.Connection | None = None
-
-    def query(self, statement: str) -> list[dict[str, Any]]:
-        """Run one statement."""
-        connection = pymysql.connect(
-            unix_socket=SOCKET,
-            user="root",
-            autocommit=True,
-            cursorclass=pymysql.cursors.DictCursor,
-            connect_timeout=ANSWER,
-            read_timeout=ANSWER,
-        )
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall())
 
     def _own(self, state: str, **more: Any) -> Report:
         return Report(self.name, self.members, state, rank=self.rank, self_healing=True, **more)

@@ -225,7 +225,14 @@ class Server:
         for member in members:
             member["primary"] = member["own"] and writable
             member["state"] = own if member["own"] else "ONLINE"
-        return {"state": own, "majority": majority, "members": members, "formed": True}
+        return {
+            "state": own,
+            "majority": majority,
+            "members": members,
+            "formed": True,
+            # Whoever votes and has no address for clients.
+            "arbitrators": max(0, int(status["wsrep_cluster_size"]) - len(members)),
+        }
 
     def unfit_for_cluster(self) -> list[str]:
         """Return the tables to which a cluster cannot take writes: without a primary key, or not InnoDB."""

@@ -62,7 +62,7 @@ class Member:
         self.changed = True
         if self.module.check_mode:
             return
-        code, output, problem = self.module.run_command(command)
+        code, output, problem = self.module.run_command(list(command))
         if code:
             self.module.fail_json(msg=f"{command[0]} failed: {(problem or output).strip()}")
 

@@ -95,6 +95,8 @@ class Keeper:
         leader = me.state == ONLINE and leads(me, ask_all(inside, self.port, self.tls, HASTE))
         if leader != me.writes:
             self.member.lead(leader)
+        elif leader:
+            self.member.fulfilled()
 
     def form(self) -> bool:
         """Begin the cluster anew, unless another one is about to as well."""

@@ -18,6 +18,8 @@ from decision import ALONE, DOWN, JOINING, LOST, OFFLINE, ONLINE, SETTLING, Repo
 
 SERVICE = "mariadb.service"
 GRASTATE = Path("/var/lib/mysql/grastate.dat")
+WANTED = Path("/run/mysql-cluster/wanted")  # an operator wants this member to take the writes
+FIRST = 1 << 32  # more than any rank
 NOBODY = "00000000-0000-0000-0000-000000000000"
 BEGIN = 300  # seconds that a start may take
 
@@ -46,7 +48,8 @@ class Member(Database):
         self.position: str | None = None  # of a server that does not run; found out once for each time it stops
 
     def _own(self, state: str, **more: Any) -> Report:
-        return Report(self.name, self.members, state, rank=self.rank, self_healing=True, **more)
+        rank = self.rank - FIRST if WANTED.exists() else self.rank
+        return Report(self.name, self.members, state, rank=rank, self_healing=True, **more)
 
     def report(self) -> Report:
         """Look; a server that does not answer is a report too."""
@@ -97,7 +100,21 @@ class Member(Database):
 
     def lead(self, leader: bool) -> None:
         """Take writes, or leave that to another member."""
+        if leader and not self._caught_up():
+            return
         self.query(f"SET GLOBAL read_only = {'OFF' if leader else 'ON'}")
+
+    def fulfilled(self) -> None:
+        """Forget that an operator wanted it to take the writes: it does, and no longer than it has to."""
+        WANTED.unlink(missing_ok=True)
+
+    def _caught_up(self) -> bool:
+        """Wait for what was committed on another member, so that nobody reads here what was there before it."""
+        try:
+            self.query("SET STATEMENT wsrep_sync_wait = 1 FOR SELECT 1")
+        except pymysql.MySQLError:
+            return False  # the next look asks again
+        return True
 
     def join(self) -> None:
         """Start the server, which finds the others; the next looks see how it fares."""

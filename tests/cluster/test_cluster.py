@@ -232,3 +232,18 @@ def test_a_restart_is_rolled_and_nobody_is_without_a_primary(site: Cluster) -> N
 def test_then_nothing_changes_any_more(site: Cluster) -> None:
     output = site.converge(mysql_settings={"back_log": 70})
     assert re.findall(r"changed=(\d+)", output) == ["0"] * 3
+
+
+def test_an_upgrade_restarts_the_primary_when_another_one_took_its_place(site: Cluster) -> None:
+    old = site.primary()
+    wanted = {"back_log": 80, "max_connections": 99}
+    output = site.play("upgrade", "--check", mysql_settings=wanted)
+    assert f"'{old.name}: back_log (by a restart), max_connections'" in output
+    assert site.primary() is old
+    output = site.play("upgrade", mysql_settings=wanted)
+    assert re.search(rf"the primary in place of {old.name}. Writes paused for \d+\.\d\d s", output)
+    assert site.primary() is not old
+    for server in site.servers.values():
+        assert server.value("CONCAT(@@back_log, ' ', @@max_connections)") == "80 99"
+    site.healthy()
+    assert "Nothing is due." in site.play("upgrade", mysql_settings=wanted)

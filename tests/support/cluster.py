@@ -28,9 +28,13 @@ class Cluster:
 
     def move(self, new: Database, *arguments: str, fails: bool = False, **variables: object) -> str:
         """Do what switchover.yml does, and return what it printed on one line."""
+        variables |= {"move": "switchover_cluster", "mysql_new_primary": new.name}
+        return self.play("move", *arguments, fails=fails, **variables)
+
+    def play(self, name: str, *arguments: str, fails: bool = False, **variables: object) -> str:
+        """Run a playbook of the scenario, and return what it printed on one line."""
         scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
-        extra = json.dumps({"move": "switchover_cluster", "mysql_new_primary": new.name, **variables})
-        done = play(self.inventory, f"molecule/{scenario}/move.yml", "-e", extra, *arguments)
+        done = play(self.inventory, f"molecule/{scenario}/{name}.yml", "-e", json.dumps(variables), *arguments)
         assert bool(done.returncode) == fails
         return " ".join(done.stdout.split())
 

@@ -191,6 +191,21 @@ def mysql_successor(collected: list[dict[str, Any]], engine: str, wanted: str = 
     return plan
 
 
+def mysql_outdated(state: dict[str, Any], source: dict[str, Any], name: str) -> str:
+    """Return why a server cannot replicate from another because of its version; nothing, if it can.
+
+    :param state: of the server that would follow.
+    :param source: the state of the server it would follow, called ``name``.
+    """
+    own, other = {"state": state}, {"state": source}
+    if not (state.get("version") and source.get("version")) or _version(own) >= _version(other):
+        return ""
+    return (
+        f"This server runs {state['version']} and cannot replicate from {name}, which runs {source['version']}. "
+        "Nothing was changed; upgrade this one first (a replica may be newer than its primary, and not older)."
+    )
+
+
 def _members(results: list[dict[str, Any]]) -> list[Member]:
     return [result["item"] | {"state": result.get("state") or {}} for result in results]
 
@@ -252,6 +267,7 @@ class FilterModule:
             "mysql_switchover": mysql_switchover,
             "mysql_cluster_switchover": mysql_cluster_switchover,
             "mysql_failover": mysql_failover,
+            "mysql_outdated": mysql_outdated,
             "mysql_successor": mysql_successor,
             "mysql_witnesses": mysql_witnesses,
         }

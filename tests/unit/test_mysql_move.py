@@ -10,6 +10,7 @@ init_plugin_loader()  # finds the collection, of which one filter uses another
 from ansible_collections.tandem.web.plugins.filter.mysql_move import (  # noqa: E402
     mysql_cluster_switchover,
     mysql_failover,
+    mysql_outdated,
     mysql_successor,
     mysql_switchover,
     mysql_witnesses,
@@ -256,3 +257,21 @@ def test_a_number_to_show() -> None:
     assert count("mysql", "a:1-5:8,b:1") == 7
     assert count("mariadb", "0-31-100,0-32-140") == 140
     assert count("mysql", "") == count("mariadb", "") == 0
+
+
+# --- Versions -------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("own", "source", "refused"),
+    [
+        ("9.7.1", "9.7.2", False),
+        ("9.7.0", "8.4.6", False),
+        ("8.0.43", "8.4.6", True),
+        ("10.11.14-MariaDB-0+deb12u2-log", "11.8.3-MariaDB-0+deb13u1-log", True),
+        ("", "9.7.0", False),  # it does not run yet
+    ],
+)
+def test_a_replica_of_an_older_series(own: str, source: str, refused: bool) -> None:
+    said = mysql_outdated({"version": own}, {"version": source}, "db1")
+    assert bool(said) is refused
+    if refused:
+        assert f"{own} and cannot replicate from db1, which runs {source}" in said

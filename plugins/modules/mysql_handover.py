@@ -191,7 +191,7 @@ def want(params: dict[str, Any]) -> None:
         return
     server = mysql.Server("mysql", params["socket"])
     # A statement that changes something although it could begin with SELECT.
-    server.query("DO group_replication_set_as_primary(@@server_uuid)")
+    server.query("DO group_replication_set_as_primary(%s)", (server.value("@@server_uuid"),))
 
 
 STEPS = {each.__name__: each for each in (repoint, take_over, step_down, resume, collect, promote, elect)}

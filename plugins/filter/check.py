@@ -115,7 +115,7 @@ def _check_groups(site: Inventory) -> None:
     for tier in REQUIRED_TIERS:
         if not site.tiers[tier]:
             state = "is empty" if tier in site.groups else "is missing"
-            unknown = [group for group in site.groups if group not in (*TIERS, "all", "ungrouped")]
+            unknown = [group for group in site.groups if group not in (*TIERS, "all", "ungrouped", "arbitrators")]
             similar = difflib.get_close_matches(tier, unknown, n=1)
             hint = f"rename the group {similar[0]}" if similar else f"put at least one host into {tier}, better two"
             site.refuse(f"The group {tier} {state}; {hint}.")
@@ -193,12 +193,27 @@ def _check_databases(site: Inventory) -> None:
             site.refuse(f"{name} is {given}; write one value for all databases, into group_vars/all.")
 
     clustered = "cluster" in site.values("mysql_topology", members).values()
-    if clustered and members and (len(members) == 1 or len(members) % 2 == 0):
-        better = max(3, len(members) + 1)
+    galera = clustered and "mariadb" in site.values("mysql_engine", members).values()
+    arbitrators = site.groups.get("arbitrators", [])
+    voters = [*members, *arbitrators]
+    if clustered and members and (len(voters) == 1 or len(voters) % 2 == 0):
+        better = f"{max(3, len(members) | 1)} databases" + " and no arbitrator" * bool(arbitrators)
+        other = "put a host of another tier into the group arbitrators, " if galera and len(members) == 2 else ""
         site.refuse(
-            f"mysql_topology is cluster and the group databases is {_and(members)}, {len(members)} in all; "
-            f"a majority needs an odd number, so make it {better} hosts, or write mysql_topology: replication."
+            f"mysql_topology is cluster and {_and(voters)} vote in it, {len(voters)} in all; a majority needs an odd "
+            f"number, so make it {better}, {other}or write mysql_topology: replication."
         )
+    if arbitrators and not galera:
+        site.refuse(
+            f"The group arbitrators is {_and(arbitrators)}, which only a Galera cluster has; write "
+            "mysql_engine: mariadb and mysql_topology: cluster, or take the group away."
+        )
+    for host in arbitrators:
+        if host in members or host not in site.hosts:
+            what = "holds data itself" if host in members else "is in no tier"
+            site.refuse(f"{host} of the group arbitrators {what}; put a host of webservers or monitoring there.")
+    if len(arbitrators) > 1:
+        site.refuse(f"The group arbitrators is {_and(arbitrators)}; one vote beside the databases is enough, keep one.")
 
     site.each("mysql_server_id", lambda value: _whole_number(value, 1, HIGHEST_SERVER_ID))
     ids = site.values("mysql_server_id", members)

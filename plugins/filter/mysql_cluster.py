@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.tandem.web.plugins.filter.mysql import mysql_primary
 
 
-def mysql_cluster(results: list[dict[str, Any]]) -> dict[str, Any]:
+def mysql_cluster(results: list[dict[str, Any]], arbitrators: Iterable[str] = ()) -> dict[str, Any]:
     """Tell whether there is a cluster, who its primary is, and what is not as it should be.
 
     The running servers are the only source. A cluster that lost its majority, or is down as a whole, is a problem
@@ -16,6 +17,7 @@ def mysql_cluster(results: list[dict[str, Any]]) -> dict[str, Any]:
 
     :param results: of the loop over ``mysql_members`` that ran ``tandem.web.mysql_state``; each has the member
         as ``item``.
+    :param arbitrators: names of those who vote and hold no data, which cannot be asked: the members count them.
     :returns: ``primary`` (name and address), ``exists``, ``belong`` (names of members that have been in it),
         ``missing`` (those of them that are not now), ``strangers`` (addresses in it that are no members),
         and ``problem``, a sentence or empty.
@@ -35,6 +37,8 @@ def mysql_cluster(results: list[dict[str, Any]]) -> dict[str, Any]:
         if not first and all(not one["primary"] for one in view):
             first = next((m["address"] for m in members if m["address"] in online), "")
         missing = [m["name"] for m in members if m["address"] not in online and not _new(m)]
+        voting = max(_cluster(member).get("arbitrators", 0) for member in members)
+        missing += list(arbitrators)[voting:]
         strangers = sorted({one["address"] for one in view}.difference(known))
         problem = ""
         if first not in known:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..module_utils import mysql_gtid
 from .mysql import mysql_primary
+from .mysql_cluster import mysql_cluster
 
 Member = dict[str, Any]
 
@@ -36,16 +37,8 @@ def mysql_switchover(
             f"No server takes writes. Run site.yml, which lets {primary['name']} take them if all follow it."
         )
         return plan
-    names = [member["name"] for member in members]
-    others = [name for name in names if name != primary["name"]]
-    if wanted not in names:
-        given = f"is {wanted}, which is no database of this site" if wanted else "is not set"
-        problems.append(f"mysql_new_primary {given}; write {' or '.join(others) or 'nothing: there is no other'}.")
-        return plan
-    by_name = {member["name"]: member for member in members}
-    plan |= {"old": by_name[primary["name"]], "new": by_name[wanted], "done": wanted == primary["name"]}
-    plan["others"] = [by_name[name] for name in others if name != wanted]
-    if plan["done"]:
+    _parties(plan, members, primary["name"], wanted)
+    if problems or plan["done"]:
         return plan
 
     for member in (plan["new"], *plan["others"]):
@@ -57,11 +50,7 @@ def mysql_switchover(
             f"{new['name']} is {'an unknown time' if lag is None else f'{lag} s'} behind {old['name']}, over the "
             f"limit of {max_lag:g} s; wait until it has caught up, or raise mysql_switchover_max_lag."
         )
-    if old["state"]["oldest_transaction"] > max_transaction:
-        problems.append(
-            f"{old['name']} has a transaction that has been open for {old['state']['oldest_transaction']} s, over the "
-            f"limit of {max_transaction:g} s; end it, or raise mysql_switchover_max_transaction."
-        )
+    problems += _long_transaction(old, max_transaction)
     for member in (*plan["others"], old):
         if not problems and _version(member) < _version(new):
             problems.append(
@@ -69,6 +58,31 @@ def mysql_switchover(
                 f"{new['state']['version']}; upgrade {member['name']} first."
             )
     return plan
+
+
+def mysql_cluster_switchover(
+    results: list[dict[str, Any]], wanted: str, max_transaction: float = 10, arbitrators: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the same for a cluster, whose members move the primary when they are asked to."""
+    members = _members(results)
+    plan = {"problems": [], "old": {}, "new": {}, "others": [], "done": False}
+    problems = plan["problems"]
+    cluster = mysql_cluster(results, arbitrators)
+    if cluster["problem"] or not cluster["exists"]:
+        problems.append(cluster["problem"] or "There is no cluster yet; run site.yml, which makes it.")
+        return plan
+    _parties(plan, members, cluster["primary"]["name"], wanted)
+    if problems or plan["done"]:
+        return plan
+    if not plan["old"]["state"].get("writable"):
+        problems.append("No member takes writes; GET /primary of each says what it waits for.")
+    silent = [member["name"] for member in members if not member["state"].get("running")]
+    outside = cluster["missing"] + [name for name in silent if name not in cluster["missing"]]
+    if outside:
+        problems.append(
+            f"{' and '.join(outside)} is not online, so another loss could cost the majority; bring it back."
+        )
+    return plan | {"problems": problems + _long_transaction(plan["old"], max_transaction)}
 
 
 def mysql_failover(
@@ -177,12 +191,51 @@ def mysql_successor(collected: list[dict[str, Any]], engine: str, wanted: str = 
     return plan
 
 
+def mysql_outdated(state: dict[str, Any], source: dict[str, Any], name: str) -> str:
+    """Return why a server cannot replicate from another because of its version; nothing, if it can.
+
+    :param state: of the server that would follow.
+    :param source: the state of the server it would follow, called ``name``.
+    """
+    own, other = {"state": state}, {"state": source}
+    if not (state.get("version") and source.get("version")) or _version(own) >= _version(other):
+        return ""
+    return (
+        f"This server runs {state['version']} and cannot replicate from {name}, which runs {source['version']}. "
+        "Nothing was changed; upgrade this one first (a replica may be newer than its primary, and not older)."
+    )
+
+
 def _members(results: list[dict[str, Any]]) -> list[Member]:
     return [result["item"] | {"state": result.get("state") or {}} for result in results]
 
 
 def _source(member: Member) -> str:
     return (member["state"].get("replication") or {}).get("source", "")
+
+
+def _parties(plan: dict[str, Any], members: list[Member], old: str, wanted: str) -> None:
+    """Note who hands over to whom, or why that cannot be told."""
+    by_name = {member["name"]: member for member in members}
+    others = [name for name in by_name if name != old]
+    if wanted not in by_name:
+        given = f"is {wanted}, which is no database of this site" if wanted else "is not set"
+        write = " or ".join(others) or "nothing: there is no other"
+        plan["problems"].append(f"mysql_new_primary {given}; write {write}.")
+        return
+    plan |= {"old": by_name[old], "new": by_name[wanted], "done": wanted == old}
+    plan["others"] = [by_name[name] for name in others if name != wanted]
+
+
+def _long_transaction(old: Member, limit: float) -> list[str]:
+    """Return what is wrong with transactions on the old primary that ends writes."""
+    age = old["state"].get("oldest_transaction", 0)
+    if age <= limit:
+        return []
+    return [
+        f"{old['name']} has a transaction that has been open for {age} s, over the limit of {limit:g} s; end it, or "
+        "raise mysql_switchover_max_transaction."
+    ]
 
 
 def _unfit(member: Member, old: Member) -> list[str]:
@@ -212,7 +265,9 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "mysql_switchover": mysql_switchover,
+            "mysql_cluster_switchover": mysql_cluster_switchover,
             "mysql_failover": mysql_failover,
+            "mysql_outdated": mysql_outdated,
             "mysql_successor": mysql_successor,
             "mysql_witnesses": mysql_witnesses,
         }

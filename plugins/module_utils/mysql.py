@@ -50,14 +50,6 @@ WORDS = {
         "reset_binlog": "RESET MASTER",
     },
 }
-ERRANT_IN_CLUSTER = (
-    "This server holds transactions that the cluster does not: {errant}. It may not enter with them, and seeding it"
-    " again would lose them. Look at them with mysqlbinlog first, then run once with mysql_reseed_errant: true."
-)
-UNFIT = (
-    "The tables {tables} have no primary key or are not InnoDB, and a cluster cannot take writes to those."
-    " Change them first (ALTER TABLE), and run again."
-)
 SWITCHES = {"ON": "1", "TRUE": "1", "YES": "1", "OFF": "0", "FALSE": "0", "NO": "0"}
 
 
@@ -233,7 +225,14 @@ class Server:
         for member in members:
             member["primary"] = member["own"] and writable
             member["state"] = own if member["own"] else "ONLINE"
-        return {"state": own, "majority": majority, "members": members, "formed": True}
+        return {
+            "state": own,
+            "majority": majority,
+            "members": members,
+            "formed": True,
+            # Whoever votes and has no address for clients.
+            "arbitrators": max(0, int(status["wsrep_cluster_size"]) - len(members)),
+        }
 
     def unfit_for_cluster(self) -> list[str]:
         """Return the tables to which a cluster cannot take writes: without a primary key, or not InnoDB."""
@@ -320,6 +319,23 @@ def connect(module: AnsibleModule) -> Server:
         if module.check_mode and not absent()["installed"]:
             module.exit_json(changed=True, msg="There is no database server on this host yet.")
         module.fail_json(msg=f"The database server does not answer: {error}")
+
+
+class Changes:
+    """What a module does to the server of its parameters: looked at once, then changed statement by statement."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Connect and read what the server is."""
+        self.module, self.params = module, module.params
+        self.server = connect(module)
+        self.state = self.server.state()
+        self.changed = False
+
+    def run(self, statement: str, values: tuple | None = None) -> None:
+        """Run a statement that changes something; in check mode only note that it would."""
+        self.changed = True
+        if not self.module.check_mode:
+            self.server.query(statement, values)
 
 
 def canonical(value: object) -> str:

@@ -31,6 +31,18 @@ def ask(address: str, port: int, timeout: float = 1.0) -> dict[str, Any] | None:
         connection.close()
 
 
+def takes_writes(address: str, port: int, timeout: float = 1.0) -> bool:
+    """Ask the role check at an address whether its server takes writes; no answer means no."""
+    connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    try:
+        connection.request("GET", "/primary")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def read_only(server: mysql.Server, patience: int) -> None:
     """End writes: after this returns no transaction is added, and those that were acknowledged are in the set.
 
@@ -39,6 +51,11 @@ def read_only(server: mysql.Server, patience: int) -> None:
     """
     server.query(f"SET SESSION lock_wait_timeout = {patience}")
     server.query(f"SET GLOBAL {'super_' if server.engine == 'mysql' else ''}read_only = ON")
+
+
+def writable(server: mysql.Server) -> bool:
+    """Tell whether a server takes writes now."""
+    return str(server.value("@@GLOBAL.read_only")) in ("0", "OFF")
 
 
 def promote(server: mysql.Server) -> None:

@@ -12,31 +12,11 @@ description:
     itself, because the unit C(mysql-cluster) of its host sees to that, and gets a copy of the data.
   - Transactions that only this server holds are an error.
 options:
-  step:
-    description:
-      - C(form) begins the cluster with this server, whose data become everybody's.
-      - C(prepare) makes it ready to enter.
-      - C(wait) waits until it is online.
-    type: str
-    choices: [form, prepare, wait]
-    required: true
-  gtid:
-    description: The transactions this server held, read B(before) those of the first member.
-    type: str
-    default: ""
-  source_gtid:
-    description: The transactions the first member holds.
-    type: str
-    default: ""
-  reseed_errant:
-    description: Go on although that loses transactions that only this server holds.
-    type: bool
-    default: false
   patience:
     description: Longest wait for it to be online, in seconds.
     type: int
     default: 3600
-extends_documentation_fragment: tandem.web.mysql
+extends_documentation_fragment: [tandem.web.mysql, tandem.web.mysql.member]
 author: The Tandem founders
 """
 
@@ -52,9 +32,8 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tandem.web.plugins.module_utils import mysql, mysql_gtid
+from ansible_collections.tandem.web.plugins.module_utils import mysql, mysql_gtid, mysql_membership
 
-STATUS = Path("/run/mysql-cluster/status")
 GRASTATE = Path(mysql.DATA_DIR, "grastate.dat")
 
 
@@ -83,7 +62,7 @@ class Member:
         self.changed = True
         if self.module.check_mode:
             return
-        code, output, problem = self.module.run_command(command)
+        code, output, problem = self.module.run_command(list(command))
         if code:
             self.module.fail_json(msg=f"{command[0]} failed: {(problem or output).strip()}")
 
@@ -100,7 +79,7 @@ class Member:
     def form(self) -> None:
         """Begin the cluster."""
         if self.state["running"]:
-            self.fit()
+            mysql_membership.refuse_unfit(self.module, mysql.connect(self.module))
             self.leave()
             self.systemctl("stop")
         if GRASTATE.exists() and not self.module.check_mode:
@@ -115,7 +94,7 @@ class Member:
             return
         errant = mysql_gtid.missing("mariadb", self.params["gtid"], self.params["source_gtid"])
         if errant and not self.state["blank"] and not self.params["reseed_errant"]:
-            self.module.fail_json(msg=mysql.ERRANT_IN_CLUSTER.format(errant=errant))
+            self.module.fail_json(msg=mysql_membership.ERRANT.format(errant=errant))
         self.leave()
         self.systemctl("stop")
 
@@ -126,11 +105,6 @@ class Member:
             server.query("STOP REPLICA")
             server.query("RESET REPLICA ALL")
 
-    def fit(self) -> None:
-        """Refuse tables that a cluster cannot replicate."""
-        if unfit := mysql.connect(self.module).unfit_for_cluster():
-            self.module.fail_json(msg=mysql.UNFIT.format(tables=", ".join(unfit)))
-
     def wait(self) -> None:
         """Wait until it is online."""
         deadline = time.monotonic() + self.params["patience"]
@@ -138,12 +112,9 @@ class Member:
             now = self.look()
             if now["cluster"].get("state") == "ONLINE":
                 return
-            why = STATUS.read_text(encoding="utf-8").strip() if STATUS.exists() else ""
             if time.monotonic() > deadline:
-                patience = self.params["patience"]
-                self.module.fail_json(
-                    msg=f"The server is not in its cluster after {patience} s: {why or 'see its journal'}"
-                )
+                why = mysql_membership.waits_for() or "see its journal"
+                self.module.fail_json(msg=f"The server is not in its cluster after {self.params['patience']} s: {why}")
             time.sleep(0.5)
 
 
@@ -151,12 +122,8 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "step": {"type": "str", "choices": ["form", "prepare", "wait"], "required": True},
-            "gtid": {"type": "str", "default": ""},
-            "source_gtid": {"type": "str", "default": ""},
-            "reseed_errant": {"type": "bool", "default": False},
             "patience": {"type": "int", "default": 3600},
-            **mysql.ARGUMENTS,
+            **mysql_membership.ARGUMENTS,
         },
         supports_check_mode=True,
     )

@@ -14,12 +14,13 @@ description:
   - V(resume) undoes V(step_down). Only for a server whose successor was seen to have given up.
   - V(collect) ends the receiving, and waits until everything received is applied.
   - V(promote) ends replication and takes writes.
+  - V(elect) has a cluster make this member its primary, in place of the one at O(source).
   - It does not decide. What may be done is what the filters C(mysql_switchover) and C(mysql_failover) find out.
 options:
   step:
     description: Which part.
     type: str
-    choices: [repoint, take_over, step_down, resume, collect, promote]
+    choices: [repoint, take_over, step_down, resume, collect, promote, elect]
     required: true
   source:
     description: Address of the other server.
@@ -64,7 +65,11 @@ RETURN = r"""
 at:
   description: Unix time at which writes ended, or began.
   type: float
-  returned: for take_over, step_down and promote
+  returned: for take_over, step_down, promote and elect
+paused:
+  description: Seconds between the last moment at which the old primary took writes and the first at which this one did.
+  type: float
+  returned: for elect
 gtid:
   description: The transactions this server holds.
   type: str
@@ -76,10 +81,15 @@ complete:
 """
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tandem.web.plugins.module_utils import mysql, mysql_handover
+
+# The unit mysql-cluster looks for it, and takes it away when this member takes the writes.
+WANTED = Path("/run/mysql-cluster/wanted")
 
 
 class GivenUpError(Exception):
@@ -155,7 +165,36 @@ def promote(server: mysql.Server, params: dict[str, Any]) -> dict[str, Any]:
     return {"at": time.time()}
 
 
-STEPS = {each.__name__: each for each in (repoint, take_over, step_down, resume, collect, promote)}
+def elect(server: mysql.Server, params: dict[str, Any]) -> dict[str, Any]:
+    """Have the cluster move its primary here, and look when."""
+    deadline = time.monotonic() + params["patience"]
+    last = time.time()
+    with ThreadPoolExecutor(1) as pool:
+        electing = pool.submit(want, params)
+        while not mysql_handover.writable(server):
+            if mysql_handover.takes_writes(params["source"], params["role_check_port"]):
+                last = time.time()
+            if electing.done():
+                electing.result()  # raises what was in the way
+            if time.monotonic() > deadline:
+                WANTED.unlink(missing_ok=True)
+                raise GivenUpError(f"The cluster has not moved its primary here within {params['patience']} s.")
+            time.sleep(mysql_handover.POLL)
+        at = time.time()
+    return {"at": at, "paused": max(0.0, at - last)}
+
+
+def want(params: dict[str, Any]) -> None:
+    """Tell the cluster; on MySQL this returns when it is done."""
+    if params["engine"] == "mariadb":
+        WANTED.touch()
+        return
+    server = mysql.Server("mysql", params["socket"])
+    # A statement that changes something although it could begin with SELECT.
+    server.query("DO group_replication_set_as_primary(%s)", (server.value("@@server_uuid"),))
+
+
+STEPS = {each.__name__: each for each in (repoint, take_over, step_down, resume, collect, promote, elect)}
 
 
 def main() -> None:

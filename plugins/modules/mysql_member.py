@@ -13,14 +13,6 @@ description:
   - What entering cannot mend (no data yet) comes back as C(seed).
   - Transactions that only this server holds are an error.
 options:
-  step:
-    description:
-      - C(form) begins the group with this server, whose data become everybody's.
-      - C(prepare) makes it ready to enter.
-      - C(wait) waits until it is online.
-    type: str
-    choices: [form, prepare, wait]
-    required: true
   user:
     description: Account by which a member gets what it lacks from another.
     type: str
@@ -29,27 +21,15 @@ options:
     description: Password of the account.
     type: str
     required: true
-  gtid:
-    description: The transactions this server held, read B(before) those of the primary.
-    type: str
-    default: ""
-  source_gtid:
-    description: The transactions the primary holds.
-    type: str
-    default: ""
   seeded:
     description: The server was seeded just now, so nothing has to be compared.
-    type: bool
-    default: false
-  reseed_errant:
-    description: Seed although that loses transactions that only this server holds.
     type: bool
     default: false
   patience:
     description: Longest wait for it to be online, in seconds.
     type: int
     default: 120
-extends_documentation_fragment: tandem.web.mysql
+extends_documentation_fragment: [tandem.web.mysql, tandem.web.mysql.member]
 author: The Tandem founders
 """
 
@@ -70,30 +50,15 @@ seed:
 """
 
 import time
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tandem.web.plugins.module_utils import mysql
+from ansible_collections.tandem.web.plugins.module_utils import mysql, mysql_membership
 
 CHANNEL = "group_replication_recovery"
-STATUS = Path("/run/mysql-cluster/status")
 
 
-class Member:
+class Member(mysql.Changes):
     """A server that belongs to a group."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        """Connect and read what the server is."""
-        self.module, self.params = module, module.params
-        self.server = mysql.connect(module)
-        self.state = self.server.state()
-        self.changed = False
-
-    def run(self, statement: str, values: tuple | None = None) -> None:
-        """Run a statement that changes something."""
-        self.changed = True
-        if not self.module.check_mode:
-            self.server.query(statement, values)
 
     def take(self) -> str:
         """Take the step; return why the server has to be seeded first, or nothing."""
@@ -119,7 +84,7 @@ class Member:
                 return "it holds no data yet"
             errant = self.server.gtid_missing_in(self.params["gtid"], self.params["source_gtid"])
             if errant and not self.params["reseed_errant"]:
-                self.module.fail_json(msg=mysql.ERRANT_IN_CLUSTER.format(errant=errant))
+                self.module.fail_json(msg=mysql_membership.ERRANT.format(errant=errant))
             if errant:
                 return f"it holds transactions that the cluster does not: {errant}"
         if self.state["writable"]:
@@ -146,8 +111,7 @@ class Member:
 
     def form(self) -> None:
         """Begin the group."""
-        if unfit := self.server.unfit_for_cluster():
-            self.module.fail_json(msg=mysql.UNFIT.format(tables=", ".join(unfit)))
+        mysql_membership.refuse_unfit(self.module, self.server)
         self.leave()
         self.run("SET GLOBAL group_replication_bootstrap_group = ON")
         try:
@@ -163,10 +127,9 @@ class Member:
             if now["cluster"]["state"] == "ONLINE" and (now["writable"] or self.params["step"] != "form"):
                 return
             if time.monotonic() > deadline:
-                why = STATUS.read_text(encoding="utf-8").strip() if STATUS.exists() else ""
                 self.module.fail_json(
                     msg=f"The server is {now['cluster']['state']} in its cluster after {self.params['patience']} s."
-                    f" {why or self.last_error()}"
+                    f" {mysql_membership.waits_for() or self.last_error()}"
                 )
             time.sleep(0.5)
 
@@ -183,15 +146,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "step": {"type": "str", "choices": ["form", "prepare", "wait"], "required": True},
             "user": {"type": "str", "required": True},
             "password": {"type": "str", "required": True, "no_log": True},
-            "gtid": {"type": "str", "default": ""},
-            "source_gtid": {"type": "str", "default": ""},
             "seeded": {"type": "bool", "default": False},
-            "reseed_errant": {"type": "bool", "default": False},
             "patience": {"type": "int", "default": 120},
-            **mysql.ARGUMENTS,
+            **mysql_membership.ARGUMENTS,
         },
         supports_check_mode=True,
     )

@@ -36,22 +36,17 @@ from ansible_collections.tandem.web.plugins.module_utils import mysql
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec={"semi_sync": {"type": "bool"}, **mysql.ARGUMENTS}, supports_check_mode=True)
-    server = mysql.connect(module)
     try:
-        state = server.state()
-        statements = []
-        if not state["writable"]:
+        primary = mysql.Changes(module)
+        if not primary.state["writable"]:
             # On MySQL this ends super_read_only too.
-            statements.append("SET GLOBAL read_only = OFF")
+            primary.run("SET GLOBAL read_only = OFF")
         wanted = module.params["semi_sync"]
-        if wanted is not None and wanted != state["semi_sync"]:
-            statements.append(f"SET GLOBAL {server.words['semi_sync']} = {int(wanted)}")
-        if not module.check_mode:
-            for statement in statements:
-                server.query(statement)
+        if wanted is not None and wanted != primary.state["semi_sync"]:
+            primary.run(f"SET GLOBAL {primary.server.words['semi_sync']} = {int(wanted)}")
     except mysql.DatabaseError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(statements))
+    module.exit_json(changed=primary.changed)
 
 
 if __name__ == "__main__":

@@ -92,21 +92,8 @@ ERRANT = (
 )
 
 
-class Replica:
+class Replica(mysql.Changes):
     """A server that has to follow another."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        """Connect and read what the server is."""
-        self.module, self.params = module, module.params
-        self.server = mysql.connect(module)
-        self.state = self.server.state()
-        self.changed = False
-
-    def run(self, statement: str, values: tuple | None = None) -> None:
-        """Run a statement that changes something."""
-        self.changed = True
-        if not self.module.check_mode:
-            self.server.query(statement, values)
 
     def make(self) -> str:
         """Make it follow; return why it has to be seeded first, or nothing."""

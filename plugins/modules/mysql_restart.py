@@ -16,7 +16,7 @@ options:
     type: str
     required: true
   members:
-    description: How many members the cluster has, those that are away included.
+    description: How many members the cluster has, arbitrators and those that are away included.
     type: int
     required: true
   older_than:
@@ -65,8 +65,9 @@ def restart(module: AnsibleModule) -> bool:
     cluster = server.state()["cluster"]
     others = [one for one in cluster.get("members", []) if one["state"] == "ONLINE" and not one["own"]]
     inside = cluster.get("state") == "ONLINE"
-    if inside and not spared(len(others) + 1, module.params["members"]):
-        module.fail_json(msg=REFUSED.format(online=len(others) + 1, **module.params))
+    online = len(others) + 1 + cluster.get("arbitrators", 0)
+    if inside and not spared(online, module.params["members"]):
+        module.fail_json(msg=REFUSED.format(online=online, **module.params))
     if module.check_mode:
         return True
     if inside:

@@ -8,7 +8,8 @@ module: mysql_settings
 short_description: Apply settings to a running database server
 description:
   - Compares what the server runs with to what its configuration file says, and changes at run time what can be.
-  - What cannot is returned as C(restart), as long as the server was started before the file was written.
+  - What cannot is returned as C(restart), as long as the server was started before the file was written, or the file
+    is about to be.
 options:
   settings:
     description:
@@ -16,6 +17,10 @@ options:
       - Names the server has no variable for are passed over.
     type: dict
     required: true
+  pending:
+    description: The file is about to be written anew, so that it is no older than the server. For check mode.
+    type: bool
+    default: false
   config:
     description: The configuration file that holds the settings.
     type: path
@@ -51,6 +56,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tandem.web.plugins.module_utils import mysql
 
 WRONG_VALUE = (1231, 1232)
+AT_START_ONLY = (1238,)
+
+
+def changeable(server: mysql.Server, name: str) -> bool:
+    """Tell whether a running server would change a setting, by setting it to what it is."""
+    try:
+        server.query(f"SET GLOBAL {name} = @@GLOBAL.{name}")
+    except mysql.DatabaseError as error:
+        return error.code not in AT_START_ONLY
+    return True
 
 
 def main() -> None:
@@ -59,6 +74,7 @@ def main() -> None:
         argument_spec={
             "settings": {"type": "dict", "required": True},
             "config": {"type": "path", "required": True},
+            "pending": {"type": "bool", "default": False},
             **mysql.ARGUMENTS,
         },
         supports_check_mode=True,
@@ -71,7 +87,7 @@ def main() -> None:
             if name not in running or mysql.canonical(running[name]) == mysql.canonical(value):
                 continue
             if module.check_mode:
-                applied.append(name)
+                (applied if changeable(server, name) else restart).append(name)
                 continue
             literal = mysql.canonical(value)
             try:
@@ -84,7 +100,7 @@ def main() -> None:
                 # A server may round a value, and would then differ from it for ever.
                 if server.variables()[name] != running[name]:
                     applied.append(name)
-        if restart and server.started_at() > os.stat(module.params["config"]).st_mtime:
+        if restart and not module.params["pending"] and server.started_at() > os.stat(module.params["config"]).st_mtime:
             restart = []
     except mysql.DatabaseError as error:
         module.fail_json(msg=str(error))

@@ -4,98 +4,16 @@ The scenario begins with a primary that has data, and a replica; the role has ma
 The tests run from top to bottom: each leaves a healthy cluster behind.
 """
 
-import json
 import re
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+import time
 
 import pytest
 
-from tests.support.databases import Database, databases, play
+from tests.support.cluster import Cluster, docker, says
+from tests.support.databases import SOON, play
 from tests.support.wait import wait_until
 
-SOON = 60  # seconds
 KEEPER = 9201
-INSERT = "INSERT INTO notes.notes (text) VALUES ('{}')"
-
-
-class Cluster:
-    """The servers of the scenario, and the role that makes them."""
-
-    def __init__(self, inventory: str) -> None:
-        self.inventory = inventory
-        self.servers = databases(inventory)
-        self.engine = self.servers["db1"].engine
-        self.password = self.servers["db1"].variables["secret_mysql_app"]
-
-    def converge(self, *arguments: str, fails: bool = False, **variables: object) -> str:
-        """Run the role and return what it printed."""
-        scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
-        extra = ("-e", json.dumps(variables)) if variables else ()
-        done = play(self.inventory, f"molecule/{scenario}/converge.yml", *extra, *arguments)
-        assert bool(done.returncode) == fails
-        return done.stdout
-
-    def named(self, path: str) -> list[Database]:
-        """Return the servers that answer a role check with 200; one that is off does not."""
-        with ThreadPoolExecutor() as pool:
-            fit = pool.map(partial(is_fit, path=path), self.servers.values())
-        return [server for server, good in zip(self.servers.values(), fit, strict=True) if good]
-
-    def primary(self) -> Database:
-        """Return the one that takes writes; there is never a second one."""
-        found = self.named("primary")
-        assert len(found) <= 1, found
-        assert found, "nobody takes writes"
-        return found[0]
-
-    def others(self, *but: Database) -> list[Database]:
-        return [server for server in self.servers.values() if server not in but]
-
-    def write(self, text: str) -> None:
-        """Write a note as the application."""
-        primary = self.primary()
-        statement = f"INSERT INTO notes.notes (text) VALUES ('{text}')"
-        done = primary.client(primary.address, "notes", self.password, statement)
-        assert done.succeeded, done.stderr
-
-    def healthy(self) -> None:
-        """Wait until one takes writes and the others serve reads, and every note is everywhere."""
-
-        def whole() -> bool:
-            return len(self.named("primary")) == 1 and len(self.named("replica")) == len(self.servers) - 1
-
-        wait_until(whole, SOON, "a whole cluster")
-        self.write("healthy")
-        primary = self.primary()
-        count = primary.value("COUNT(*) FROM notes.notes")
-        for server in self.others(primary):
-            wait_until(lambda s=server: s.value("COUNT(*) FROM notes.notes") == count, SOON, f"notes on {server.name}")
-
-
-def is_fit(server: Database, path: str) -> bool:
-    try:
-        return server.role(path).status == 200
-    except OSError:
-        return False
-
-
-def docker(verb: str, *servers: Database) -> None:
-    """Do something to whole hosts, at once."""
-    options = ["--signal=KILL"] if verb == "kill" else []
-    names = [server.variables["ansible_host"] for server in servers]
-    subprocess.run(["docker", verb, *options, *names], check=True, capture_output=True)
-
-
-def says(server: Database, words: str) -> None:
-    """Wait until the role check of a server says why it takes no writes."""
-
-    def told() -> bool:
-        answer = server.role("primary")
-        return answer.status == 503 and words in answer.body
-
-    wait_until(told, SOON, f"{words!r} of {server.name}")
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +79,25 @@ def test_no_password_is_in_the_configuration_or_a_process(site: Cluster) -> None
             assert server.variables[name] not in found
 
 
+# --- On purpose -------------------------------------------------------------------------------------
+
+
+def test_switchover(site: Cluster) -> None:
+    """To the one with the highest server id, which Galera's members would not have chosen."""
+    old, *_, new = [server for server in site.servers.values() if server is not site.primary()]
+    assert f"{new.name} takes them over" in site.move(new, "--check")
+    assert site.primary() is not new
+    output = site.move(new)
+    assert re.search(rf"{new.name} is the primary. No server took writes for \d+\.\d\d s", output)
+    assert site.primary() is new
+    site.healthy()
+    assert site.primary() is new
+    assert "changed=0" in site.move(new)
+    site.move(old)
+    site.healthy()
+    assert site.primary() is old
+
+
 # --- One member -------------------------------------------------------------------------------------
 
 
@@ -214,7 +151,8 @@ def test_a_primary_that_freezes_is_replaced_and_comes_back(site: Cluster) -> Non
 def test_all_hosts_lose_power_and_come_back(site: Cluster, order: str) -> None:
     primary = site.primary()
     others = site.others(primary)
-    site.write(f"before: {order}")
+    note = f"before: {order} {time.time_ns()}"
+    site.write(note)
     docker("kill", *site.servers.values())
     if order == "together":
         docker("start", *site.servers.values())
@@ -233,7 +171,7 @@ def test_all_hosts_lose_power_and_come_back(site: Cluster, order: str) -> None:
         docker("start", last)
     wait_until(site.primary, SOON, "a primary", interval=0.2)
     site.healthy()
-    assert site.primary().value(f"COUNT(*) FROM notes.notes WHERE text = 'before: {order}'") == "1"
+    assert site.primary().value(f"COUNT(*) FROM notes.notes WHERE text = '{note}'") == "1"
 
 
 def test_a_member_that_is_lost_for_good_is_given_up_by_name(site: Cluster) -> None:
@@ -267,6 +205,7 @@ def test_a_degraded_cluster_is_reported_and_not_restarted(site: Cluster) -> None
     docker("kill", victim)
     try:
         wait_until(lambda: len(site.named("replica")) == 1, SOON, "the other replica")
+        assert f"{victim.name} is not online" in site.move(site.named("replica")[0], fails=True)
         output = site.converge("--limit", limit)
         assert f"The cluster is degraded: {victim.name}" in output
         assert re.findall(r"changed=(\d+)", output) == ["0", "0"]
@@ -293,3 +232,18 @@ def test_a_restart_is_rolled_and_nobody_is_without_a_primary(site: Cluster) -> N
 def test_then_nothing_changes_any_more(site: Cluster) -> None:
     output = site.converge(mysql_settings={"back_log": 70})
     assert re.findall(r"changed=(\d+)", output) == ["0"] * 3
+
+
+def test_an_upgrade_restarts_the_primary_when_another_one_took_its_place(site: Cluster) -> None:
+    old = site.primary()
+    wanted = {"back_log": 80, "max_connections": 99}
+    output = site.play("upgrade", "--check", mysql_settings=wanted)
+    assert f"'{old.name}: back_log (by a restart), max_connections'" in output
+    assert site.primary() is old
+    output = site.play("upgrade", mysql_settings=wanted)
+    assert re.search(rf"the primary in place of {old.name}. Writes paused for \d+\.\d\d s", output)
+    assert site.primary() is not old
+    for server in site.servers.values():
+        assert server.value("CONCAT(@@back_log, ' ', @@max_connections)") == "80 99"
+    site.healthy()
+    assert "Nothing is due." in site.play("upgrade", mysql_settings=wanted)

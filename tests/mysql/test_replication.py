@@ -6,11 +6,16 @@ They run from top to bottom: each leaves a healthy topology behind.
 import re
 import subprocess
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
 from tests.support.databases import SOON, Database, Topology, answers, has, replicated
 from tests.support.wait import wait_until
+
+SETTINGS = "Configure | Settings"
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +232,15 @@ def test_a_primary_that_nobody_confirms_stays_read_only(site: Topology) -> None:
     answers(site.db2, "replica", 200)
 
 
-def test_a_primary_whose_replica_was_promoted_meanwhile_stays_read_only(site: Topology) -> None:
+@pytest.fixture(scope="module")
+def verbose(site: Topology) -> str:
+    """Give the output of a verbose run: the first one after the servers changed without it."""
+    return site.converge("-vvv")
+
+
+def test_a_primary_whose_replica_was_promoted_meanwhile_stays_read_only(
+    site: Topology, request: pytest.FixtureRequest
+) -> None:
     site.db1.service("stop")
     site.db2.sql("STOP REPLICA")
     site.db2.sql("RESET REPLICA ALL")
@@ -237,7 +250,7 @@ def test_a_primary_whose_replica_was_promoted_meanwhile_stays_read_only(site: To
     # It is back as it was: nothing was written on db2.
     site.db2.read_only(True)
     site.db1.read_only(False)
-    assert "is seeded from" not in site.converge()
+    assert "db2 is seeded from" not in request.getfixturevalue("verbose")
     answers(site.db2, "replica", 200)
 
 
@@ -248,12 +261,6 @@ def test_nobody_takes_writes_by_himself_while_the_primary_is_moved(site: Topolog
     answers(site.db1, "primary", 503, f"somebody moves the primary ({hold} is there)")
     site.db1.host.check_output(f"rm {hold}")
     answers(site.db1, "primary", 200)
-
-
-@pytest.fixture(scope="module")
-def verbose(site: Topology) -> str:
-    """Give the output of a verbose run."""
-    return site.converge("-vvv")
 
 
 def test_no_password_is_printed_or_listed(site: Topology, verbose: str) -> None:
@@ -274,7 +281,7 @@ def test_a_third_member_joins_when_the_first_binary_logs_are_gone(site: Topology
     site.db1.sql(f"PURGE BINARY LOGS TO '{last}'")
 
     site.members = "databases:later"
-    output = site.converge(whole=True)
+    output = site.converge(begin="")
     assert "db3 is seeded from db1: it holds no data yet" in output
     assert "db2 is seeded" not in output
     assert has(site.db3, "old 0")
@@ -313,8 +320,73 @@ def test_transactions_only_a_replica_holds_are_not_lost_silently(site: Topology)
     assert "holds transactions that the primary" in output
     assert has(site.db3, "errant")
 
+
+def test_a_seed_that_has_no_room_leaves_the_data_as_they_are(site: Topology) -> None:
+    ballast = "/var/lib/mysql/.ballast"  # servers pass over such names
+    with on_a_small_disk(site.db3):
+        site.db1.host.check_output(f"fallocate -l 300M {ballast}")
+        try:
+            output = site.converge("--limit", "db3", fails=True, mysql_reseed_errant=True)
+        finally:
+            site.db1.host.check_output(f"rm {ballast}")
+        assert re.search(r"db3 has room for .* of data in\s+/var/lib/mysql", output)
+        assert has(site.db3, "errant")
+
+
+@contextmanager
+def on_a_small_disk(server: Database) -> Iterator[None]:
+    """Let a server have its data on a disk with 32 MiB left."""
+    server.service("stop")
+    server.host.check_output(
+        "mkdir -p /mnt/small && mount -t tmpfs -o size=$(( $(du -sm /var/lib/mysql | cut -f 1) + 32 ))m none /mnt/small"
+        " && cp -a /var/lib/mysql/. /mnt/small && chown --reference=/var/lib/mysql /mnt/small"
+        " && chmod --reference=/var/lib/mysql /mnt/small && mount --bind /mnt/small /var/lib/mysql"
+    )
+    server.service("start")
+    try:
+        yield
+    finally:
+        server.service("stop")
+        server.host.check_output("umount /var/lib/mysql && umount /mnt/small")
+        server.service("start")
+
+
+def test_a_wrong_password_leaves_the_data_as_they_are(site: Topology) -> None:
+    """The primary keeps the right one: it is not in the run."""
+    answers(site.db2, "replica", 200)
+    output = site.converge("--limit", "db2", fails=True, mysql_replication_password="not the right one")  # noqa: S106
+    assert re.search(r"Replication from \S+ does not start: .*Access denied", " ".join(output.split()))
+    assert "not the right one" not in output
+    assert has(site.db2, "repaired")
+    assert "db2 is seeded" not in site.converge("--limit", "db2")
+    answers(site.db2, "replica", 200)
+
+
+def test_a_donor_that_dies_does_no_harm(site: Topology) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(site.converge, "--limit", "db3", fails=None, mysql_reseed_errant=True)
+        wait_until(lambda: run.done() or copying(site), SOON * 3, "the copy to begin", interval=0.02)
+        site.db1.service("kill --signal=KILL --kill-whom=all")
+        site.db1.host.run("pkill -KILL mariadb-backup")
+        output = " ".join(run.result().split())
+    answers(site.db1, "primary", 200)
+    if "db3 is seeded from db1" in output and "failed=1" in output:  # a small copy may have been complete just before
+        assert re.search("did not send its data to the end|cannot be copied", output), output
+        if site.db3.engine == "mariadb":  # CLONE gives the old data up first, as agreed
+            assert has(site.db3, "errant")
+
+
+def copying(site: Topology) -> bool:
+    """Tell whether a copy of db1 is on its way to db3."""
+    if site.db3.engine == "mysql":
+        rows = site.db3.host.run("mysql -NBe %s", "SELECT state FROM performance_schema.clone_status").stdout
+        return "In Progress" in rows
+    return site.db1.host.run("pgrep mariadb-backup").succeeded
+
+
+def test_what_only_a_replica_holds_is_given_up_when_told(site: Topology) -> None:
     output = site.converge("--limit", "db3", mysql_reseed_errant=True)
-    assert "db3 is seeded from db1: it holds transactions" in output
+    assert "db3 is seeded from db1" in output or "changed=0" in output
     assert not has(site.db3, "errant")
     answers(site.db3, "replica", 200)
 
@@ -326,7 +398,7 @@ def test_a_primary_moved_by_hand_stays_where_it_is(site: Topology) -> None:
     site.db2.sql("RESET REPLICA ALL")
     site.db2.read_only(False)
 
-    output = site.converge(whole=True, mysql_settings={"max_connections": 77, "back_log": 70})
+    output = site.converge(begin=SETTINGS, mysql_settings={"max_connections": 77, "back_log": 70})
     assert "db2 is the primary" in output
     assert "is seeded from" not in output
     site.write("moved")
@@ -341,7 +413,7 @@ def test_a_primary_moved_by_hand_stays_where_it_is(site: Topology) -> None:
 
 
 def test_then_nothing_changes_any_more(site: Topology) -> None:
-    output = site.converge(whole=True, mysql_settings={"max_connections": 77, "back_log": 70})
+    output = site.converge(begin=SETTINGS, mysql_settings={"max_connections": 77, "back_log": 70})
     assert re.findall(r"changed=(\d+)", output) == ["0"] * 3
 
 
@@ -358,7 +430,7 @@ def test_a_member_that_is_down_stops_no_other(site: Topology) -> None:
 def test_two_servers_that_take_writes_are_an_error(site: Topology) -> None:
     site.db1.read_only(False)
     try:
-        output = site.converge(fails=True)
+        output = site.converge("--limit", "db3", fails=True)  # it asks the others
     finally:
         site.db1.read_only(True)
     assert "db1 and db2 all take writes" in output
@@ -366,6 +438,6 @@ def test_two_servers_that_take_writes_are_an_error(site: Topology) -> None:
 
 def test_a_wrong_setting_never_reaches_the_server(site: Topology) -> None:
     before = site.db3.host.check_output("cat /etc/mysql/*/zz-tandem.cnf")
-    output = site.converge("--limit", "db3", whole=True, fails=True, mysql_settings={"max_conections": 5})
+    output = site.converge("--limit", "db3", begin=SETTINGS, fails=True, mysql_settings={"max_conections": 5})
     assert "max_conections" in output
     assert site.db3.host.check_output("cat /etc/mysql/*/zz-tandem.cnf") == before

@@ -146,6 +146,39 @@ def test_cluster_of_three(site: Site) -> None:
     assert site.set(mysql_topology="cluster").problems() == []
 
 
+def galera(site: Site, members: list[str], *arbitrators: str) -> Site:
+    site.groups |= {"databases": members, "arbitrators": list(arbitrators)}
+    return site.set(mysql_topology="cluster", mysql_engine="mariadb")
+
+
+@pytest.mark.parametrize("arbitrator", ["mon1", "web2"])
+def test_two_databases_and_an_arbitrator(site: Site, arbitrator: str) -> None:
+    assert galera(site, ["db1", "db2"], arbitrator).problems() == []
+
+
+def test_two_databases_may_get_an_arbitrator(site: Site) -> None:
+    refused(galera(site, ["db1", "db2"]), "2 in all", "3 databases", "group arbitrators", "replication")
+
+
+def test_three_databases_need_no_arbitrator(site: Site) -> None:
+    refused(galera(site, ["db1", "db2", "db3"], "mon1"), "4 in all", "3 databases and no arbitrator")
+
+
+def test_an_arbitrator_is_galera_s(site: Site) -> None:
+    site.groups["arbitrators"] = ["mon1"]
+    refused(site, "The group arbitrators is mon1", "mysql_engine: mariadb", "mysql_topology: cluster")
+
+
+@pytest.mark.parametrize(("host", "why"), [("db2", "holds data itself"), ("client1", "is in no tier")])
+def test_an_arbitrator_is_a_host_of_another_tier(site: Site, host: str, why: str) -> None:
+    refused(galera(site, ["db1", "db2"], host), f"{host} of the group arbitrators {why}", "monitoring")
+
+
+def test_one_arbitrator_is_enough(site: Site) -> None:
+    problems = galera(site, ["db1"], "web1", "mon1").problems()
+    assert problems == ["The group arbitrators is web1 and mon1; one vote beside the databases is enough, keep one."]
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "instead"),
     [

@@ -56,6 +56,19 @@ def test_a_healthy_cluster() -> None:
     assert (found["exists"], found["missing"], found["strangers"], found["problem"]) == (True, [], [], "")
 
 
+def two_and_an_arbitrator(voting: int) -> list[dict[str, Any]]:
+    members = [inside(name, away="db3") for name in ("db1", "db2")]
+    for member in members:
+        member["state"]["cluster"]["arbitrators"] = voting
+    return members
+
+
+def test_an_arbitrator_is_counted_by_the_members() -> None:
+    assert mysql_cluster(two_and_an_arbitrator(1), ["mon1"])["missing"] == []
+    assert mysql_cluster(two_and_an_arbitrator(0), ["mon1"])["missing"] == ["mon1"]
+    assert mysql_cluster(two_and_an_arbitrator(0), [])["missing"] == []
+
+
 @pytest.mark.parametrize("third", [outside("db3"), unreachable("db3")])
 def test_a_member_that_is_away(third: dict[str, Any]) -> None:
     found = mysql_cluster([inside("db1", away="db3"), inside("db2", away="db3"), third])

@@ -202,6 +202,24 @@ def test_of_two_that_take_writes_one_goes_on() -> None:
     assert leaders(galera("db1"), galera("db2", writes=True), galera("db3", writes=True)) == ["db2"]
 
 
+def test_the_one_that_an_operator_wants_waits_for_the_other_to_end_writes() -> None:
+    wanted = replace(galera("db3"), rank=-1)
+    assert leaders(galera("db1", writes=True), galera("db2"), wanted) == []
+    assert leaders(galera("db1"), galera("db2"), wanted) == ["db3"]
+    assert leaders(galera("db1"), galera("db2"), replace(wanted, writes=True)) == ["db3"]
+
+
+def test_one_that_is_wanted_and_cannot_take_writes_moves_nothing() -> None:
+    for state in (decision.JOINING, decision.LOST):
+        assert leaders(galera("db1", writes=True), galera("db2"), replace(galera("db3", state), rank=-1)) == ["db1"]
+
+
+def test_of_two_that_are_wanted_one_takes_writes() -> None:
+    first, second = replace(galera("db2"), rank=-2), replace(galera("db3"), rank=-1)
+    assert leaders(galera("db1"), first, second) == ["db2"]
+    assert leaders(galera("db1"), replace(first, writes=True), second) == ["db2"]
+
+
 def test_nobody_begins_before_everybody_was_asked() -> None:
     assert leaders(None, galera("db2"), galera("db3")) == []
     assert leaders(None, galera("db2"), galera("db3", writes=True)) == ["db3"]

@@ -1,6 +1,7 @@
 """What the role check answers for a member of a cluster, without a server."""
 
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +105,17 @@ def galera(status: str = "Primary", inside: str = "Synced", ready: str = "ON", r
     watch.rows = {"wsrep": rows, "read_only": [{"read_only": read_only}]}
     watch.ask()
     return watch
+
+
+@pytest.mark.usefixtures("clock")
+def test_galera_says_why_a_server_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roles, "STATUS", tmp_path / "status")
+    silent = roles.watch(Base, "mariadb")
+    roles.STATUS.write_text("it waits for db3\n")
+    assert told(silent, "/primary") == (False, "the server does not run: it waits for db3")
+    # It is in its cluster, as far as the unit knows: then it is the server itself.
+    roles.STATUS.write_text("")
+    assert told(silent, "/alive") == (False, "the server does not answer: it is away")
 
 
 @pytest.mark.usefixtures("clock")

@@ -3,9 +3,19 @@
 from typing import Any
 
 import pytest
+from ansible.plugins.loader import init_plugin_loader
 
-from plugins.filter.mysql_move import mysql_failover, mysql_successor, mysql_switchover, mysql_witnesses
-from plugins.module_utils.mysql_gtid import count, missing
+init_plugin_loader()  # finds the collection, of which one filter uses another
+
+from ansible_collections.tandem.web.plugins.filter.mysql_move import (  # noqa: E402
+    mysql_cluster_switchover,
+    mysql_failover,
+    mysql_outdated,
+    mysql_successor,
+    mysql_switchover,
+    mysql_witnesses,
+)
+from ansible_collections.tandem.web.plugins.module_utils.mysql_gtid import count, missing  # noqa: E402
 
 ADDRESS = {"db1": "192.0.2.31", "db2": "192.0.2.32", "db3": "192.0.2.33"}
 
@@ -91,6 +101,43 @@ def test_an_older_server_cannot_follow_a_newer_one() -> None:
     results = [primary("db1", version="8.4.3"), replica("db2", version="9.7.0")]
     refused(mysql_switchover(results, "db2"), "db1 runs 8.4.3", "upgrade db1 first")
     assert mysql_switchover([primary("db1", version="9.7.0"), replica("db2", version="9.7.1")], "db2")["problems"] == []
+
+
+# --- Switchover of a cluster ----------------------------------------------------------------------
+def member(name: str, takes_writes: str = "db1", away: str = "", **state: Any) -> dict[str, Any]:
+    view = [
+        {"address": address, "state": "ONLINE", "own": one == name, "primary": one == takes_writes}
+        for one, address in ADDRESS.items()
+        if one != away
+    ]
+    cluster = {"state": "ONLINE", "majority": True, "members": view, "formed": True}
+    return primary(name, writable=name == takes_writes, cluster=cluster, **state)
+
+
+def test_a_cluster_moves_its_primary() -> None:
+    plan = mysql_cluster_switchover([member(name) for name in ADDRESS], "db3")
+    assert plan["problems"] == []
+    assert (plan["old"]["name"], plan["new"]["name"]) == ("db1", "db3")
+    assert mysql_cluster_switchover([member(name) for name in ADDRESS], "db1")["done"]
+
+
+def test_a_cluster_that_is_not_whole_does_not() -> None:
+    members = [member("db1", away="db3"), member("db2", away="db3"), unreachable("db3")]
+    refused(mysql_cluster_switchover(members, "db2"), "db3 is not online")
+
+
+def test_a_cluster_that_ends_a_transaction_does_not() -> None:
+    members = [member("db1", oldest_transaction=11), member("db2"), member("db3")]
+    refused(mysql_cluster_switchover(members, "db2"), "db1 has a transaction", "11 s")
+
+
+def test_a_cluster_does_not_know_that_member() -> None:
+    refused(mysql_cluster_switchover([member(name) for name in ADDRESS], "db9"), "db9", "write db2 or db3")
+
+
+def test_there_is_no_cluster() -> None:
+    fresh = [primary(name, writable=False, blank=True, cluster={}) for name in ADDRESS]
+    refused(mysql_cluster_switchover(fresh, "db2"), "There is no cluster yet")
 
 
 # --- Failover -------------------------------------------------------------------------------------
@@ -210,3 +257,21 @@ def test_a_number_to_show() -> None:
     assert count("mysql", "a:1-5:8,b:1") == 7
     assert count("mariadb", "0-31-100,0-32-140") == 140
     assert count("mysql", "") == count("mariadb", "") == 0
+
+
+# --- Versions -------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("own", "source", "refused"),
+    [
+        ("9.7.1", "9.7.2", False),
+        ("9.7.0", "8.4.6", False),
+        ("8.0.43", "8.4.6", True),
+        ("10.11.14-MariaDB-0+deb12u2-log", "11.8.3-MariaDB-0+deb13u1-log", True),
+        ("", "9.7.0", False),  # it does not run yet
+    ],
+)
+def test_a_replica_of_an_older_series(own: str, source: str, refused: bool) -> None:
+    said = mysql_outdated({"version": own}, {"version": source}, "db1")
+    assert bool(said) is refused
+    if refused:
+        assert f"{own} and cannot replicate from db1, which runs {source}" in said

@@ -56,7 +56,7 @@ class GroupReplication:
     def answer(self, path: str, max_lag: float, now: float) -> tuple[bool, str]:
         """Return whether the server is fit for what a path asks, and the reason."""
         if now - self.heard > STALE:
-            return False, f"the server does not answer: {self.error}"
+            return False, self.silence()
         if path == "/alive":
             return True, "the server answers"
         if path == "/state":
@@ -73,6 +73,10 @@ class GroupReplication:
         if self.primary:
             return False, "the server is not a replica"
         return self.lag <= max_lag, f"{self.lag:.0f} s behind, of {max_lag:g} allowed"
+
+    def silence(self) -> str:
+        """Return what is known of a server that does not answer."""
+        return f"the server does not answer: {self.error}"
 
 
 class Galera(GroupReplication):
@@ -91,6 +95,11 @@ class Galera(GroupReplication):
         if self.primary and self.majority and inside == "Donor/Desynced":
             self.state = "ONLINE"
         self.listen()
+
+    def silence(self) -> str:
+        """Return what is known of a server that does not answer: without a cluster, it does not run."""
+        words = _why()
+        return f"the server does not run{words}" if words else super().silence()
 
 
 def _why() -> str:

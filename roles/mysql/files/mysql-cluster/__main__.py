@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from decision import FORMING, JOINING, LOST, OFFLINE, ONLINE, Report, Step, decide, leads
-from reports import Server, ask_all
+from reports import PATIENCE, Server, ask_all
 
 INTERVAL = {"mysql": 1.0, "mariadb": 0.5}  # seconds between two looks
-HASTE = 0.7  # seconds that an answer may take when it is about who takes writes
+HASTE = 0.7  # seconds that an answer may take when nobody may be taking writes
 PAUSE = 10.0  # seconds after a step that failed
 RUN = Path("/run/mysql-cluster")
 STATUS = RUN / "status"  # what it waits for, for the role check
@@ -92,9 +92,13 @@ class Keeper:
         """On Galera, where every member could take writes, one does."""
         # Those that the engine has given up are not waited for.
         inside = [one for one in self.others if one["address"] in me.present]
-        leader = me.state == ONLINE and leads(me, ask_all(inside, self.port, self.tls, HASTE))
+        # Nobody waits for the one that takes writes: it may listen for longer, and so hears whom an operator wants.
+        patience = PATIENCE if me.writes else HASTE
+        leader = me.state == ONLINE and leads(me, ask_all(inside, self.port, self.tls, patience))
         if leader != me.writes:
             self.member.lead(leader)
+        elif leader:
+            self.member.fulfilled()
 
     def form(self) -> bool:
         """Begin the cluster anew, unless another one is about to as well."""

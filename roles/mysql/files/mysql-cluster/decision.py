@@ -34,7 +34,7 @@ class Report:
     received: str = ""
     """Transactions it has received beside those, and not executed yet."""
     rank: int = 0
-    """Decides between members that hold the same: the lowest."""
+    """Decides between members that hold the same: the lowest. Below 0: an operator wants it to take the writes."""
     why: str = ""
     """What keeps it from saying more."""
     self_healing: bool = False
@@ -148,8 +148,8 @@ def _form(me: Report, present: list[Report]) -> Step:
 def leads(me: Report, others: Mapping[str, Report | None]) -> bool:
     """Tell whether this member takes the writes, where the engine would let every member take them.
 
-    Who does goes on, so that writes move only when they have to. Nobody begins before everybody in the cluster was
-    asked: silence is no proof that somebody stopped.
+    Who does goes on, so that writes move only when they have to, or an operator wants it. Nobody begins before
+    everybody in the cluster was asked: silence is no proof that somebody stopped.
     """
     if me.state != ONLINE:
         return False
@@ -160,7 +160,8 @@ def leads(me: Report, others: Mapping[str, Report | None]) -> bool:
     able = [report for report in heard if report.state == ONLINE and report.name in inside]
     writing = [report for report in able if report.writes]
     if me.writes:
-        return all(me.rank < report.rank for report in writing)
+        wanted = [report for report in able if report.rank < min(0, me.rank)]
+        return not wanted and all(me.rank < report.rank for report in writing)
     everybody = inside <= {report.name for report in [me, *heard] if report.state != DOWN}
     return everybody and not writing and all(me.rank < report.rank for report in able)
 

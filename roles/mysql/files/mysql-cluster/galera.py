@@ -13,13 +13,14 @@ from typing import Any
 
 import pymysql
 
+from database import Database
 from decision import ALONE, DOWN, JOINING, LOST, OFFLINE, ONLINE, SETTLING, Report
 
 SERVICE = "mariadb.service"
-SOCKET = "/run/mysqld/mysqld.sock"
 GRASTATE = Path("/var/lib/mysql/grastate.dat")
+WANTED = Path("/run/mysql-cluster/wanted")  # an operator wants this member to take the writes
+FIRST = 1 << 32  # more than any rank
 NOBODY = "00000000-0000-0000-0000-000000000000"
-ANSWER = 3  # seconds
 BEGIN = 300  # seconds that a start may take
 
 
@@ -36,30 +37,19 @@ def run(*argv: str, timeout: float = BEGIN) -> str:
     return done.stdout
 
 
-class Member:
-    """The server of this host."""
+class Member(Database):
+    """The server of this host, which does not run without a cluster."""
+
+    patience = 3.0
 
     def __init__(self, name: str, members: list[str], config: dict[str, Any]) -> None:
-        self.name, self.members, self.rank = name, members, config["rank"]
+        super().__init__(name, members)
+        self.rank = config["rank"]
         self.position: str | None = None  # of a server that does not run; found out once for each time it stops
-        self._connection: pymysql.Connection | None = None
-
-    def query(self, statement: str) -> list[dict[str, Any]]:
-        """Run one statement."""
-        connection = pymysql.connect(
-            unix_socket=SOCKET,
-            user="root",
-            autocommit=True,
-            cursorclass=pymysql.cursors.DictCursor,
-            connect_timeout=ANSWER,
-            read_timeout=ANSWER,
-        )
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall())
 
     def _own(self, state: str, **more: Any) -> Report:
-        return Report(self.name, self.members, state, rank=self.rank, self_healing=True, **more)
+        rank = self.rank - FIRST if WANTED.exists() else self.rank
+        return Report(self.name, self.members, state, rank=rank, self_healing=True, **more)
 
     def report(self) -> Report:
         """Look; a server that does not answer is a report too."""
@@ -110,7 +100,21 @@ class Member:
 
     def lead(self, leader: bool) -> None:
         """Take writes, or leave that to another member."""
+        if leader and not self._caught_up():
+            return
         self.query(f"SET GLOBAL read_only = {'OFF' if leader else 'ON'}")
+
+    def fulfilled(self) -> None:
+        """Forget that an operator wanted it to take the writes: it does, and no longer than it has to."""
+        WANTED.unlink(missing_ok=True)
+
+    def _caught_up(self) -> bool:
+        """Wait for what was committed on another member, so that nobody reads here what was there before it."""
+        try:
+            self.query("SET STATEMENT wsrep_sync_wait = 1 FOR SELECT 1")
+        except pymysql.MySQLError:
+            return False  # the next look asks again
+        return True
 
     def join(self) -> None:
         """Start the server, which finds the others; the next looks see how it fares."""

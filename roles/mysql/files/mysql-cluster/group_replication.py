@@ -6,9 +6,9 @@ from typing import Any
 
 import pymysql
 
+from database import Database
 from decision import ALONE, DOWN, JOINING, LOST, OFFLINE, ONLINE, SETTLING, Report
 
-SOCKET = "/run/mysqld/mysqld.sock"
 FACTS = """
 SELECT @@GLOBAL.gtid_executed AS holds, @@server_id AS number, @@GLOBAL.super_read_only AS read_only,
   GTID_SUBTRACT(COALESCE((SELECT received_transaction_set FROM performance_schema.replication_connection_status
@@ -17,29 +17,14 @@ SELECT @@GLOBAL.gtid_executed AS holds, @@server_id AS number, @@GLOBAL.super_re
   COALESCE((SELECT service_state FROM performance_schema.replication_applier_status
             WHERE channel_name = 'group_replication_applier'), 'OFF') = 'ON' AS settling
 """
-ANSWER = 5  # seconds
 BEGIN = 300  # seconds that joining may take before the statement is given up
 
 
-class Member:
-    """The server of this host."""
+class Member(Database):
+    """The server of this host, which runs in or out of the group."""
 
     def __init__(self, name: str, members: list[str], _config: dict[str, Any]) -> None:
-        self.name, self.members = name, members
-
-    def query(self, statement: str, timeout: float = ANSWER) -> list[dict[str, Any]]:
-        """Run one statement, on a connection of its own."""
-        connection = pymysql.connect(
-            unix_socket=SOCKET,
-            user="root",
-            autocommit=True,
-            cursorclass=pymysql.cursors.DictCursor,
-            connect_timeout=ANSWER,
-            read_timeout=timeout,
-        )
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall())
+        super().__init__(name, members)
 
     def report(self) -> Report:
         """Look; a server that does not answer is a report too."""

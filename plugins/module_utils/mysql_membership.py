@@ -1,0 +1,40 @@
+"""What the modules that make a server a member of its cluster share, whichever engine it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import mysql
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+# Documented in the fragment tandem.web.mysql.member.
+ARGUMENTS: dict[str, Any] = {
+    "step": {"type": "str", "choices": ["form", "prepare", "wait"], "required": True},
+    "gtid": {"type": "str", "default": ""},
+    "source_gtid": {"type": "str", "default": ""},
+    "reseed_errant": {"type": "bool", "default": False},
+    **mysql.ARGUMENTS,
+}
+ERRANT = (
+    "This server holds transactions that the cluster does not: {errant}. It may not enter with them, and seeding it"
+    " again would lose them. Look at them with mysqlbinlog first, then run once with mysql_reseed_errant: true."
+)
+UNFIT = (
+    "The tables {tables} have no primary key or are not InnoDB, and a cluster cannot take writes to those."
+    " Change them first (ALTER TABLE), and run again."
+)
+STATUS = Path("/run/mysql-cluster/status")
+
+
+def refuse_unfit(module: AnsibleModule, server: mysql.Server) -> None:
+    """End the module if the server has tables that a cluster cannot replicate."""
+    if unfit := server.unfit_for_cluster():
+        module.fail_json(msg=UNFIT.format(tables=", ".join(unfit)))
+
+
+def waits_for() -> str:
+    """Return what the unit mysql-cluster of this host says it waits for; nothing if it says nothing."""
+    return STATUS.read_text(encoding="utf-8").strip() if STATUS.exists() else ""

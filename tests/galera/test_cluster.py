@@ -1,0 +1,1 @@
+../cluster/test_cluster.py

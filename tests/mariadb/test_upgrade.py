@@ -1,0 +1,1 @@
+../mysql/test_upgrade.py

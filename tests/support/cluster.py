@@ -1,0 +1,99 @@
+"""A cluster of database servers in a lab: who takes writes, and what becomes of it when hosts are lost."""
+
+import json
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from tests.support.databases import SOON, Database, databases, play
+from tests.support.wait import wait_until
+
+
+class Cluster:
+    """The servers of the scenario, and the role that makes them."""
+
+    def __init__(self, inventory: str) -> None:
+        self.inventory = inventory
+        self.servers = databases(inventory)
+        self.engine = self.servers["db1"].engine
+        self.password = self.servers["db1"].variables["secret_mysql_app"]
+
+    def converge(self, *arguments: str, fails: bool = False, **variables: object) -> str:
+        """Run the role and return what it printed."""
+        scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
+        extra = ("-e", json.dumps(variables)) if variables else ()
+        done = play(self.inventory, f"molecule/{scenario}/converge.yml", *extra, *arguments)
+        assert bool(done.returncode) == fails
+        return done.stdout
+
+    def move(self, new: Database, *arguments: str, fails: bool = False, **variables: object) -> str:
+        """Do what switchover.yml does, and return what it printed on one line."""
+        variables |= {"move": "switchover_cluster", "mysql_new_primary": new.name}
+        return self.play("move", *arguments, fails=fails, **variables)
+
+    def play(self, name: str, *arguments: str, fails: bool = False, **variables: object) -> str:
+        """Run a playbook of the scenario, and return what it printed on one line."""
+        scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
+        done = play(self.inventory, f"molecule/{scenario}/{name}.yml", "-e", json.dumps(variables), *arguments)
+        assert bool(done.returncode) == fails
+        return " ".join(done.stdout.split())
+
+    def named(self, path: str) -> list[Database]:
+        """Return the servers that answer a role check with 200; one that is off does not."""
+        with ThreadPoolExecutor() as pool:
+            fit = pool.map(partial(is_fit, path=path), self.servers.values())
+        return [server for server, good in zip(self.servers.values(), fit, strict=True) if good]
+
+    def primary(self) -> Database:
+        """Return the one that takes writes; there is never a second one."""
+        found = self.named("primary")
+        assert len(found) <= 1, found
+        assert found, "nobody takes writes"
+        return found[0]
+
+    def others(self, *but: Database) -> list[Database]:
+        return [server for server in self.servers.values() if server not in but]
+
+    def write(self, text: str) -> None:
+        """Write a note as the application."""
+        primary = self.primary()
+        statement = f"INSERT INTO notes.notes (text) VALUES ('{text}')"
+        done = primary.client(primary.address, "notes", self.password, statement)
+        assert done.succeeded, done.stderr
+
+    def healthy(self) -> None:
+        """Wait until one takes writes and the others serve reads, and every note is everywhere."""
+
+        def whole() -> bool:
+            return len(self.named("primary")) == 1 and len(self.named("replica")) == len(self.servers) - 1
+
+        wait_until(whole, SOON, "a whole cluster")
+        self.write("healthy")
+        primary = self.primary()
+        count = primary.value("COUNT(*) FROM notes.notes")
+        for server in self.others(primary):
+            wait_until(lambda s=server: s.value("COUNT(*) FROM notes.notes") == count, SOON, f"notes on {server.name}")
+
+
+def is_fit(server: Database, path: str) -> bool:
+    try:
+        return server.role(path).status == 200
+    except OSError:
+        return False
+
+
+def docker(verb: str, *servers: Database) -> None:
+    """Do something to whole hosts, at once."""
+    options = ["--signal=KILL"] if verb == "kill" else []
+    names = [server.variables["ansible_host"] for server in servers]
+    subprocess.run(["docker", verb, *options, *names], check=True, capture_output=True)
+
+
+def says(server: Database, words: str) -> None:
+    """Wait until the role check of a server says why it takes no writes."""
+
+    def told() -> bool:
+        answer = server.role("primary")
+        return answer.status == 503 and words in answer.body
+
+    wait_until(told, SOON, f"{words!r} of {server.name}")

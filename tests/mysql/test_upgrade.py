@@ -24,7 +24,7 @@ class Site(Topology):
         scenario = Path(self.inventory).parent.name
         extra = json.dumps({"scenario_hosts": self.members, **variables})
         done = play(self.inventory, f"molecule/{scenario}/upgrade.yml", "-e", extra, *arguments)
-        assert bool(done.returncode) == fails
+        assert bool(done.returncode) == fails, done.stdout[-4000:]
         return " ".join(done.stdout.split())
 
 

@@ -120,7 +120,7 @@ class Topology:
         scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
         extra = json.dumps({"scenario_hosts": self.members, **variables})
         done = play(self.inventory, f"molecule/{scenario}/converge.yml", "-e", extra, *arguments)
-        assert fails is None or bool(done.returncode) == fails
+        assert fails is None or bool(done.returncode) == fails, done.stdout[-4000:]
         return done.stdout
 
     def move(self, how: str, *arguments: str, fails: bool = False, **variables: object) -> str:
@@ -128,7 +128,7 @@ class Topology:
         scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
         extra = json.dumps({"scenario_hosts": self.members, "move": how, **variables})
         done = play(self.inventory, f"molecule/{scenario}/move.yml", "-e", extra, *arguments)
-        assert bool(done.returncode) == fails
+        assert bool(done.returncode) == fails, done.stdout[-4000:]
         return done.stdout
 
     def primary(self) -> Database:

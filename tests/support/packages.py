@@ -20,6 +20,8 @@ dpkg-deb -Znone -b content {package}.deb >/dev/null
 }} > Packages
 rm -r content
 echo 'deb [trusted=yes] file:/srv/newer ./' > /etc/apt/sources.list.d/newer.list
+# Also where another suite is asked for by name.
+printf 'Package: *\nPin: origin ""\nPin-Priority: 995\n' > /etc/apt/preferences.d/newer
 """
 
 

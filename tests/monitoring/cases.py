@@ -464,6 +464,19 @@ CASES = {
             | {host("mysql_global_status_rpl_semi_sync_source_status", job="mysqld"): "0x99"},
         ),
         Case(
+            "NoSemiSync",
+            databases(db1="0x99", db2="1x99")
+            | {host("mysql_global_status_rpl_semi_sync_master_status", job="mysqld"): "0x99"},
+            {"instance": "db1"} | DB,
+            "Commits on db1 wait for no replica; if it is lost now, so are they.",
+            # In a group, they wait for the majority.
+            databases(db1="0x99", db2="1x99")
+            | {
+                host("mysql_global_status_rpl_semi_sync_source_status", job="mysqld"): "0x99",
+                host("mysql_perf_schema_replication_group_member_info", 'member_state="ONLINE"', job="mysqld"): "1x99",
+            },
+        ),
+        Case(
             "QuorumAtRisk",
             databases(db1="0x99", db2="1x99", db3="1x99")
             | {host("mysql_global_status_wsrep_cluster_size", job="mysqld"): "2x99"},
@@ -471,6 +484,19 @@ CASES = {
             "The cluster has 2 members of db1, db2, db3; it needs a majority.",
             databases(db1="0x99", db2="1x99", db3="1x99")
             | {host("mysql_global_status_wsrep_cluster_size", job="mysqld"): "3x99"},
+        ),
+        Case(
+            "NoSemiSync",
+            databases(db1="0x99", db2="1x99")
+            | {host("mysql_global_status_rpl_semi_sync_master_status", job="mysqld"): "0x99"},
+            {"instance": "db1"} | DB,
+            "Commits on db1 wait for no replica; if it is lost now, so are they.",
+            # In a group, they wait for the majority.
+            databases(db1="0x99", db2="1x99")
+            | {
+                host("mysql_global_status_rpl_semi_sync_source_status", job="mysqld"): "0x99",
+                host("mysql_perf_schema_replication_group_member_info", 'member_state="ONLINE"', job="mysqld"): "1x99",
+            },
         ),
         Case(
             "QuorumAtRisk",

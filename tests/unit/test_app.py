@@ -103,7 +103,7 @@ def test_environment_values_survive_quoting():
 @pytest.mark.parametrize("link", ["current", "next"])
 def test_units(link):
     unit = {"name": "shop" if link == "current" else "shop-next", "link": link, "socket": "x"}
-    variables = {"__app_unit": unit, "app_name": "shop", "app_directory": "/srv/shop"}
+    variables = {"item": unit, "app_name": "shop", "app_directory": "/srv/shop"}
     variables |= {"__app_environment_file": "/etc/shop.env"}
     service = render("app.service.j2", **variables)
     socket = render("app.socket.j2", **variables)

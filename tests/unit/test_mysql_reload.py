@@ -8,5 +8,5 @@ VARS = Path(__file__).parents[2] / "roles/mysql/vars/main.yml"
 
 
 def test_mariadb_does_not_log_that_it_read_its_certificate_again() -> None:
-    engines = next(value for value in yaml.safe_load(VARS.read_text()).values() if "mariadb" in value)
+    engines = yaml.safe_load(VARS.read_text())["__mysql_engines"]
     assert engines["mariadb"]["reload_tls"] == "FLUSH LOCAL SSL"

@@ -86,9 +86,23 @@ def scan(site: Site, source: str, family: str, protocol: str, ports: set[int]) -
     answer = site.hosts[source].check_output(" ".join(command))
     for host in ET.fromstring(answer).iter("host"):  # noqa: S314 - nmap's, of our own hosts
         target = targets[host.find("address[@addrtype!='mac']").get("addr")]
-        for port in host.iter("port"):
-            way = Way(source, target, family, protocol, int(port.get("portid")))
-            yield way, port.find("state").get("state")
+        states = [(port.get("portid"), port.find("state").get("state")) for port in host.iter("port")]
+        # Many ports in the same state are one element.
+        states += [
+            (number, ports.get("state"))
+            for ports in host.iter("extraports")
+            for reason in ports.iter("extrareasons")
+            for number in numbers(reason.get("ports"))
+        ]
+        for number, state in states:
+            yield Way(source, target, family, protocol, int(number)), state
+
+
+def numbers(ports: str) -> Iterator[int]:
+    """Read nmap's way to write ports: `7,22,4567-4568`."""
+    for part in ports.split(","):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
 
 
 def picture(site: Site, seen: dict[Way, str], ports: dict[str, set[int]]) -> str:

@@ -23,7 +23,7 @@ class Cluster:
         scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
         extra = ("-e", json.dumps(variables)) if variables else ()
         done = play(self.inventory, f"molecule/{scenario}/converge.yml", *extra, *arguments)
-        assert bool(done.returncode) == fails
+        assert bool(done.returncode) == fails, done.stdout[-4000:]
         return done.stdout
 
     def move(self, new: Database, *arguments: str, fails: bool = False, **variables: object) -> str:
@@ -35,7 +35,7 @@ class Cluster:
         """Run a playbook of the scenario, and return what it printed on one line."""
         scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
         done = play(self.inventory, f"molecule/{scenario}/{name}.yml", "-e", json.dumps(variables), *arguments)
-        assert bool(done.returncode) == fails
+        assert bool(done.returncode) == fails, done.stdout[-4000:]
         return " ".join(done.stdout.split())
 
     def named(self, path: str) -> list[Database]:

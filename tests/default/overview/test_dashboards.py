@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.overview.conftest import ROOT, Site
+from tests.default.overview.conftest import ROOT, Site
 from tests.support.wait import wait_until
 
 DASHBOARDS = sorted((ROOT / "dashboards").glob("*.json"))

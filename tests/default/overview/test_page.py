@@ -1,5 +1,6 @@
 """The page in a real browser, on a site of real hosts: it shows what is, and what is not any more."""
 
+import itertools
 import os
 import subprocess
 from pathlib import Path
@@ -8,13 +9,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.overview.conftest import ROOT, Look, Site
+from tests.default.overview.conftest import ROOT, Look, Site
 from tests.support.http import get
 from tests.support.roles import read_yaml
 from tests.support.wait import wait_until
 
 QUESTIONS = read_yaml(ROOT / "roles/overview/vars/main.yml")
-SCREENSHOTS = Path(os.environ.get("TANDEM_TEST_REPORTS", ROOT / "reports/overview")) / "screenshots"
+SCREENSHOTS = Path(os.environ.get("TANDEM_TEST_REPORTS", ROOT / "reports/default")) / "screenshots"
 
 
 def docker(verb: str, container: str) -> None:
@@ -22,7 +23,7 @@ def docker(verb: str, container: str) -> None:
 
 
 def all_serve(site: Site, look: Look) -> None:
-    for name in site.variables:
+    for name in itertools.chain(*site.tiers.values()):
         look.card(name, "good", 180)
     expect(look.page.locator("#verdict")).to_have_attribute("data-state", "good", timeout=60_000)
 
@@ -63,8 +64,8 @@ def test_each_question_is_understood(site: Site, question: str, span: str) -> No
     assert answer["data"]["resultType"] == "matrix"
 
 
-# What a healthy site without certificates of a CA, and without backups, has no series of.
-ABSENT = {"certificate_failed", "backup", "proof", "proof_run", "proof_recovery", "errors"}
+# What a healthy site has no series of before its first backup, nor where its databases are a cluster.
+ABSENT = {"certificate_failed", "backup", "proof", "proof_run", "proof_recovery", "errors", "db_semi_sync"}
 
 
 def test_each_part_of_the_picture_is_there(site: Site) -> None:

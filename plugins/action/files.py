@@ -18,7 +18,6 @@ OPTIONS = {"dest", "src", "content", "loop", "when", "state", "owner", "group", 
 class ActionModule(ActionBase):
     """Gathers the content of all files, and sends it in one step."""
 
-    TRANSFERS_FILES = False
     _VALID_ARGS = frozenset({"files"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

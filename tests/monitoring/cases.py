@@ -454,6 +454,13 @@ CASES = {
             databases(db1="0x99", db2="1x99") | mariadb_replica(lag="9x99"),
         ),
         Case(
+            "DatabaseDiverges",
+            {host("tandem_host_database_diverges", instance="db2"): "0x9 1x89"},
+            on("db2", "databases"),
+            "db2 holds transactions that the primary lacks; it must not take its place.",
+            {host("tandem_host_database_diverges", instance="db2"): "0x99"},
+        ),
+        Case(
             "NoSemiSync",
             databases(db1="0x99", db2="1x99")
             | {host("mysql_global_status_rpl_semi_sync_source_status", job="mysqld"): "0x99"},

@@ -13,7 +13,7 @@ from tests.monitoring.conftest import Site
 from tests.support.roles import ROOT
 from tests.support.wait import wait_until
 
-SOON = 60  # seconds; how fast an alert is belongs to the drills
+SOON = 120  # seconds, for a busy machine; how fast it is belongs to the drills
 
 
 class Mailbox:
@@ -50,7 +50,7 @@ def mailbox(site: Site) -> Mailbox:
         assert {each for each in firing if "Budget" not in each} <= {"Watchdog"}, firing
         return True
 
-    wait_until(quiet, 120, "alerts to end", interval=1)
+    wait_until(quiet, 2 * SOON, "alerts to end", interval=1)
     return Mailbox(site)
 
 
@@ -95,8 +95,8 @@ def test_a_host_that_is_down_is_told_and_not_all_that_was_on_it(site: Site, mail
         wait_until(lambda: "NoPrimary" in mailbox.alerts(), SOON, "the databases' alert", interval=1)
         assert [name for name in mailbox.alerts() if name.endswith(" db1")] == ["HostDown db1"]
         # It waits for the primary, which is told already.
-        firing = {each["metric"]["alertname"] for each in site.query('ALERTS{alertstate="firing"}')}
-        assert "NoWayToWrites" in firing
+        follows = 'ALERTS{alertname="NoWayToWrites",alertstate="firing"}'
+        wait_until(lambda: site.query(follows), SOON, "what follows from it", interval=1)
         time.sleep(5)  # what is inhibited would have come with the next message
         assert "NoWayToWrites web1" not in mailbox.alerts()
     finally:

@@ -8,6 +8,7 @@ import testinfra
 
 from tests.support.http import Answer, get
 from tests.support.inventory import read_inventory
+from tests.support.wait import wait_until
 
 
 class Host:
@@ -56,8 +57,15 @@ class LoadBalancer(Host):
         script = f"import socket; print(socket.create_connection(('127.0.0.1', {port}), 5).recv(64).decode().strip())"
         return self.run(f'python3 -c "{script}"')
 
+    def pid(self) -> str:
+        """Return the number of the process that answers at the runtime socket."""
+        return self.run("echo 'show info' | socat stdio /run/haproxy/admin.sock | awk '/^Pid:/ { print $2 }'").strip()
+
     def reload(self) -> None:
+        """Reload, and wait for the new process: systemd does not."""
+        before = self.pid()
         self.run("systemctl reload haproxy")
+        wait_until(lambda: self.pid() not in ("", before), 20, "the new process")
 
 
 class Server(Host):

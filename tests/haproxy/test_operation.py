@@ -65,6 +65,8 @@ def test_process_that_cannot_start_fails_the_run_and_the_old_one_serves(lb, conv
 
 def test_clients_are_asked_to_leave_before_an_address_does(lb):
     """`begin` waits for a connection that is idle, and every answer ends its connection until `end`."""
+    workers = "pgrep --count --parent $(systemctl show --property MainPID --value haproxy)"
+    wait_until(lambda: lb.run(workers).strip() == "1", 20, "the process before the last reload to end")
     connection = http.client.HTTPConnection(lb.address, 80, timeout=10)
 
     def leaves() -> bool:
@@ -76,7 +78,8 @@ def test_clients_are_asked_to_leave_before_an_address_does(lb):
     assert not leaves()
     lb.run("rm -f /run/gone; (haproxy-leave begin && touch /run/gone) > /dev/null 2>&1 &")
     try:
-        assert not lb.host.file("/run/gone").exists
+        for _ in range(10):  # it looks three times before it believes that nobody is idle
+            assert not lb.host.file("/run/gone").exists
         wait_until(leaves, 10, "an answer to end its connection")
         wait_until(lambda: lb.host.file("/run/gone").exists, 10, "haproxy-leave to see that nobody is idle")
         assert leaves()

@@ -21,11 +21,11 @@ Numbers = dict[str, Any]
 
 
 @contextmanager
-def alone(settings: Settings, name: str) -> Iterator[None]:
+def alone(settings: Settings, name: str, wait: bool = False) -> Iterator[None]:
     """Hold this host's lock of a task: a timer and an operator do not meet in one directory."""
     with LOCK.with_suffix(f".{name}").open("w") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise Failure(f"{settings.name} is at work on another {name} just now; see its journal.") from None
         yield
@@ -51,6 +51,7 @@ def run(settings: Settings, since: float = 0) -> Numbers:
     ):
         if mine:
             numbers = _base(repository, settings)
+            _go_on(repository, settings)
     return numbers | {"newest_timestamp_seconds": {"base": _newest(repository, "base")}}
 
 
@@ -74,9 +75,23 @@ def _base(repository: Repository, settings: Settings) -> Numbers:
     return {"size_bytes": about["size"], "added_bytes": added}
 
 
+def _go_on(repository: Repository, settings: Settings) -> None:
+    """Save the binary logs that go on from a new backup: without them nobody could restore it to the latest yet."""
+    holds = _newest(repository, "base")
+    try:
+        with alone(settings, "archive", wait=True):
+            # Those of a replica may lack the last seconds.
+            for _ in range(5):
+                if archive.archive(repository, settings)["archive_until"] >= holds:
+                    break
+                time.sleep(1)
+    except Failure as failure:
+        print(f"The backup is saved; the logs after it come with the next archive: {failure}")
+
+
 def archive_logs(settings: Settings) -> Numbers:
     """Save this host's binary logs."""
-    with alone(settings, "archive"):
+    with alone(settings, "archive", wait=True):
         numbers = archive.archive(Repository(settings), settings)
     return {"archive_until_timestamp_seconds": numbers["archive_until"], "added_bytes": numbers["added"]}
 

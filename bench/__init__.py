@@ -1,0 +1,1 @@
+"""How long Tandem takes, and what of that nobody could save."""

@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import importlib.util
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -25,8 +26,7 @@ WORKERS = 2
 SCENARIO_LIMIT = 40 * 60
 # (distro, engine) of --all beside the default; Debian 12 cannot take MySQL from sid.
 COMBINATIONS = [("trixie", "mariadb"), ("bookworm", "mariadb")]
-# These have not passed in one whole run yet: they run by name, and leave this list when they have.
-BY_NAME = {"arbitrator", "backup", "galera", "monitoring"}
+LONGEST = ("cluster", "galera", "mariadb", "mysql")
 NOT_OURS = {".git", ".venv", ".ansible", ".cache", ".lab", "build", "reports"}
 
 ENVIRONMENT = os.environ | {
@@ -49,6 +49,8 @@ class Summary:
     failures: list[tuple[str, str]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Set when nothing more should begin; what needs no host ends with the check that runs."""
 
     def say(self, text: str) -> None:
         """Print a line of progress."""
@@ -64,8 +66,8 @@ class Summary:
         self.say(f"{name}: {', '.join(counts)}{note}")
 
     def close(self) -> int:
-        """Print every cause, then the one closing line."""
-        for name, cause in self.failures:
+        """Print every cause, then the one closing line; the first cause last, because it often explains the others."""
+        for name, cause in reversed(self.failures):
             print(f"\n--- FAILED: {name}\n{cause.rstrip()}")
         print(f"\n{self.passed} passed, {len(self.failures)} failed", flush=True)
         return 1 if self.failures or not self.passed else 0
@@ -137,6 +139,8 @@ def run_static(summary: Summary) -> None:
         "shellcheck": ["shellcheck", "--external-sources", *sorted(shell_scripts())],
     }
     for name, command in checks.items():
+        if summary.ended.is_set():
+            return
         done = subprocess.run(
             command,
             cwd=ROOT,
@@ -154,6 +158,20 @@ def run_static(summary: Summary) -> None:
             summary.add(name, int(not failed), [(name, "".join(output[:60]))] if failed else [])
 
 
+def accelerated() -> dict[str, str]:
+    """Return the environment that lets Mitogen play; empty if TANDEM_STOCK is set."""
+    found = importlib.util.find_spec("ansible_mitogen")
+    if os.environ.get("TANDEM_STOCK") or not (found and found.submodule_search_locations):
+        return {}
+    return {
+        "ANSIBLE_STRATEGY_PLUGINS": f"{found.submodule_search_locations[0]}/plugins/strategy",
+        "ANSIBLE_STRATEGY": "mitogen_linear",
+        # Seconds for a host's Python to begin, on a busy machine.
+        "ANSIBLE_TIMEOUT": "60",
+        "ANSIBLE_DEPRECATION_WARNINGS": "false",
+    }
+
+
 @dataclass
 class Scenario:
     """One scenario on one Debian with one engine."""
@@ -162,6 +180,9 @@ class Scenario:
     distro: str = ""
     engine: str = ""
     process: subprocess.Popen[str] | None = None
+    watchdog: threading.Timer | None = None
+    after: list[Future[None]] = field(default_factory=list)
+    """What began before it."""
 
     @property
     def suffix(self) -> str:
@@ -177,6 +198,8 @@ class Scenario:
             "TANDEM_TEST_REPORTS": str(reports),
             "MOLECULE_EPHEMERAL_DIRECTORY": str(reports / "molecule"),
         }
+        # So that all that is played is played with Ansible as it comes, and with the accelerator, in every run.
+        environment |= {} if self.name == "default" else accelerated()
         environment |= {"TANDEM_DISTRO": self.distro} if self.distro else {}
         environment |= {"TANDEM_ENGINE": self.engine} if self.engine else {}
         self.process = process = subprocess.Popen(
@@ -189,11 +212,11 @@ class Scenario:
             text=True,
             start_new_session=True,
         )
-        watchdog = threading.Timer(SCENARIO_LIMIT, self.stop)
-        watchdog.daemon = True  # an interrupted run does not wait for it
-        watchdog.start()
+        if summary.ended.is_set():
+            self.stop()
+        self.watch()
         failed = self.follow(process, summary, label, reports)
-        watchdog.cancel()
+        self.watchdog.cancel()
         if process.wait() and not failed:
             summary.add(label, 0, [(label, tail((reports / "log").read_text().splitlines(keepends=True)))])
 
@@ -211,6 +234,8 @@ class Scenario:
                     continue
                 step, outcome = event.groups()
                 if outcome == "Executing":
+                    if (self.name, step) == ("default", "verify"):
+                        self.hold()
                     output, begin = [], time.monotonic()
                     continue
                 bad = outcome.endswith("Failed")
@@ -226,10 +251,30 @@ class Scenario:
             failed = True
         return failed
 
+    def watch(self) -> None:
+        """End it when it takes too long from now on."""
+        if self.watchdog:
+            self.watchdog.cancel()
+        self.watchdog = threading.Timer(SCENARIO_LIMIT, self.stop)
+        self.watchdog.daemon = True  # an interrupted run does not wait for it
+        self.watchdog.start()
+
+    def hold(self) -> None:
+        """Stand still until nothing else runs: drills count on the machine."""
+        self.signal(signal.SIGSTOP)
+        wait(self.after)
+        self.watch()
+        self.signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """End it, with everything that it started."""
+        self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)
+
+    def signal(self, number: int) -> None:
+        """Tell the scenario, and everything that it started."""
         if self.process and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            os.killpg(self.process.pid, number)
 
     def clean(self) -> None:
         """Leave no host, network or state behind, however the scenario ended."""
@@ -239,17 +284,22 @@ class Scenario:
             shutil.rmtree(ROOT / ".lab" / lab, ignore_errors=True)
 
 
-def run_scenarios(summary: Summary, scenarios: list[Scenario]) -> None:
-    """The whole site by itself, because its drills count on the machine; then the others, some at a time."""
+def run(summary: Summary, scenarios: list[Scenario], static: bool) -> None:
+    """Run some at a time; a whole site is built beside the last of the others, and verified when these have ended."""
     pool = ThreadPoolExecutor(WORKERS)
     try:
-        for scenario in (scenario for scenario in scenarios if scenario.name == "default"):
-            scenario.run(summary)
-        others = [scenario for scenario in scenarios if scenario.name != "default"]
-        for future in [pool.submit(scenario.run, summary) for scenario in others]:
-            if error := future.exception():
+        steps = [pool.submit(run_static, summary)] if static else []
+        whole = [scenario for scenario in scenarios if scenario.name == "default"]
+        for scenario in [scenario for scenario in scenarios if scenario not in whole] + whole[:1]:
+            scenario.after = list(steps)
+            steps.append(pool.submit(scenario.run, summary))
+        for step in steps:
+            if error := step.exception():
                 summary.add("bin/test", 0, [("bin/test", f"{type(error).__name__}: {error}")])
+        for scenario in whole[1:]:
+            scenario.run(summary)
     finally:
+        summary.ended.set()
         pool.shutdown(wait=False, cancel_futures=True)
         for scenario in scenarios:
             scenario.stop()
@@ -261,18 +311,18 @@ def run_scenarios(summary: Summary, scenarios: list[Scenario]) -> None:
 def main() -> int:
     """Run what was asked for; without a word, everything."""
     available = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-    available.sort(key=lambda name: name != "default")
-    usual = [name for name in available if name not in BY_NAME]
+    # So that none is left to run alone at the end.
+    available.sort(key=lambda name: (name not in LONGEST, name))
     parser = argparse.ArgumentParser(prog="bin/test", description="Tests everything, from a bare checkout.")
     parser.add_argument("--quick", action="store_true", help="only what needs no host")
     parser.add_argument("-s", dest="scenarios", nargs="+", action="extend", choices=available, help="only these")
     parser.add_argument("--all", action="store_true", help="on every Debian and engine")
-    parser.add_argument("--list", action="store_true", help="print the names of the scenarios that run without a word")
+    parser.add_argument("--list", action="store_true", help="print the names of the scenarios")
     options = parser.parse_args()
     if options.list:
-        print(*usual, sep="\n")
+        print(*available, sep="\n")
         return 0
-    scenarios = [] if options.quick else [Scenario(name) for name in options.scenarios or usual]
+    scenarios = [] if options.quick else [Scenario(name) for name in options.scenarios or available]
     if options.all:
         scenarios += [Scenario(scenario.name, *each) for each in COMBINATIONS for scenario in scenarios]
 
@@ -281,9 +331,7 @@ def main() -> int:
     try:
         with Path(tempfile.gettempdir(), f"{PREFIX}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not options.scenarios:
-                run_static(summary)
-            run_scenarios(summary, scenarios)
+            run(summary, scenarios, static=not options.scenarios)
     except BlockingIOError:
         summary.add(
             "bin/test", 0, [("bin/test", f"Another one runs; TANDEM_LAB_PREFIX (here {PREFIX}) sets them apart.")]

@@ -104,6 +104,7 @@ def topology_problems(
     _check_groups(site)
     _check_addresses(site)
     _check_settings(site)
+    _check_monitoring(site)
     _check_databases(site)
     _check_backup(site)
     _check_ports(site, ports)
@@ -182,6 +183,18 @@ def _check_settings(site: Inventory) -> None:
     for name, choices in CHOICES.items():
         site.each(name, lambda value, known=choices: None if value in known else f"write {_or(known)}")
     site.each("site_weight", lambda value: _whole_number(value, 0, HIGHEST_WEIGHT))
+
+
+def _check_monitoring(site: Inventory) -> None:
+    """The central journal travels by the certificate with which a monitoring host proves itself."""
+    if True not in site.values("site_journal").values():
+        return
+    watched = site.tiers["monitoring"] and True in site.values("site_monitoring").values()
+    if not watched or False in site.values("site_metrics_tls").values():
+        site.refuse(
+            "site_journal is true without monitoring over TLS; put a host into the group monitoring, write "
+            "site_monitoring: true and leave site_metrics_tls as it is, or write site_journal: false."
+        )
 
 
 def _check_databases(site: Inventory) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -15,14 +15,31 @@ def members(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], **e
     :param extra: more keys of the record, each with the name of the host variable it is read from;
         a host that does not set the variable has no such key.
     :raises KeyError: when a host declares no address; ``playbooks/check.yml`` says so before.
+
+    Ansible renders another host's variables anew each time it is asked, and a firewall's rules ask a hundred times.
+    They are the inventory's, which stays the same during a run: so each question is answered once in a process.
     """
-    records = []
+    hosts = tuple(hosts)
+    question = hosts, tuple(sorted(extra.items()))
+    asked, known = _ANSWERS.get(question, (None, []))
+    if asked is not hostvars:
+        known = list(_members(hosts, hostvars, extra))
+        _ANSWERS[question] = hostvars, known
+    return [dict(record) for record in known]
+
+
+# By question: the ``hostvars`` it was asked of, and the answer.
+_ANSWERS: dict[Any, tuple[Any, list[dict[str, Any]]]] = {}
+
+
+def _members(
+    hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], extra: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
     for host in hosts:
         variables = hostvars[host]
         record = {"name": host, "address": variables["topology_address"]}
         record |= {key: variables[variable] for key, variable in extra.items() if variable in variables}
-        records.append(record)
-    return records
+        yield record
 
 
 def addresses(vips: Iterable[str | Mapping[str, Any]]) -> list[str]:

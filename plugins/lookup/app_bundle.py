@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,10 @@ def bundle(source: Path, directory: Path) -> dict[str, str]:
     content = _tar(source)
     release = hashlib.sha256(content).hexdigest()[:12]
     archive = directory / f"app-{release}.tar.gz"
-    archive.write_bytes(gzip.compress(content, mtime=0))
+    # Hosts play at once, and each packs it: whoever reads it finds it whole.
+    with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
+        file.write(gzip.compress(content, mtime=0))
+    Path(file.name).replace(archive)
     return {"path": str(archive), "id": release}
 
 

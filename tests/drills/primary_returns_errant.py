@@ -7,7 +7,7 @@ from tests.drills.tandem_drill.hosts import CommandFailedError
 NEEDS = {"replication": 3}
 EXPECT = Expect(excuse=told_to_come_back, gap=2.0)
 HOLD = 3
-ALERTS = Alerts(may=("HostDown", *MAY_PRIMARY))
+ALERTS = Alerts(may=("DatabaseDiverges", "HostDown", *MAY_PRIMARY))
 
 
 def inject(site):

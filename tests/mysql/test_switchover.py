@@ -17,15 +17,7 @@ SWITCHOVER, FAILOVER = "switchover_replication", "failover"
 
 @pytest.fixture(scope="module")
 def site(request: pytest.FixtureRequest) -> Topology:
-    topology = Topology(request.config.option.ansible_inventory)
-    if topology.db3.host.run("systemctl is-active %s", topology.db3.engine).succeeded:
-        topology.members = "databases:later"
-    else:
-        del topology.servers["db3"]
-    topology.primary().sql(
-        "CREATE TABLE IF NOT EXISTS notes.notes (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(99))"
-    )
-    return topology
+    return Topology.that_is_there(request.config.option.ansible_inventory)
 
 
 def replicas(site: Topology) -> list[Database]:

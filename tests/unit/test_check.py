@@ -86,6 +86,22 @@ def test_monitoring_may_be_missing(site: Site) -> None:
     assert site.problems() == []
 
 
+@pytest.mark.parametrize("without", ["a host", "monitoring", "TLS"])
+def test_a_central_journal_needs_monitoring_over_tls(site: Site, without: str) -> None:
+    site.set(site_journal=True)
+    site.set(site_monitoring=without != "monitoring")
+    site.set(site_metrics_tls=without != "TLS")
+    if without == "a host":
+        site.groups["monitoring"] = []
+    refused(site, "site_journal is true without monitoring over TLS", "site_journal: false")
+
+
+def test_a_central_journal(site: Site) -> None:
+    site.set(site_journal=True)
+    site.set(site_monitoring=True)
+    assert site.problems() == []
+
+
 def test_an_inventory_without_a_host() -> None:
     assert len(topology_problems({"all": [], "ungrouped": []}, {}, {}, SECRETS)) == 3
 

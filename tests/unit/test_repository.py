@@ -43,7 +43,9 @@ def test_pinned_tools_carry_the_collection(collection: str, versions: str) -> No
 @pytest.mark.parametrize("role", ROLES)
 def test_role_has_a_scenario(role: str) -> None:
     # Those that watch have nothing to do alone.
-    together = dict.fromkeys(("exporters", "prometheus", "alertmanager"), "monitoring") | {"overview": "default"}
+    together = dict.fromkeys(("exporters", "journal", "prometheus", "alertmanager"), "monitoring") | {
+        "overview": "default"
+    }
     assert together.get(role, role) in SCENARIOS
 
 

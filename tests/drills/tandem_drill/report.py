@@ -176,13 +176,18 @@ def readme(report: dict[str, Any]) -> str:
     return "\n".join([*lines, "", README_END])
 
 
-def update_readme(report: dict[str, Any], path: Path) -> None:
-    """Put the table between the README's two markers.
+def put_between(path: Path, begin: str, end: str, text: str) -> None:
+    """Put a text, which has the two markers itself, in the place of a page's markers and what is between them.
 
     :raises ValueError: when a marker is missing.
     """
-    text = path.read_text(encoding="utf-8")
-    if README_BEGIN not in text or README_END not in text:
-        raise ValueError(f"{path} has no lines {README_BEGIN} and {README_END}")
-    before, rest = text.split(README_BEGIN, 1)
-    path.write_text(before + readme(report) + rest.split(README_END, 1)[1], encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
+    if begin not in page or end not in page:
+        raise ValueError(f"{path} has no lines {begin} and {end}")
+    before, rest = page.split(begin, 1)
+    path.write_text(before + text + rest.split(end, 1)[1], encoding="utf-8")
+
+
+def update_readme(report: dict[str, Any], path: Path) -> None:
+    """Put the table between the README's two markers."""
+    put_between(path, README_BEGIN, README_END, readme(report))

@@ -1,5 +1,6 @@
 """The application role without a host: what a release is named after, and the files it renders."""
 
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,13 @@ def test_the_same_content_has_the_same_id(source, tmp_path):
     (source / "package/__pycache__/app.pyc").write_text("")
     (source / ".git").mkdir()
     assert bundle(source, tmp_path)["id"] == before
+
+
+def test_an_archive_that_another_host_is_sending_is_never_written_again(source, tmp_path):
+    with Path(bundle(source, tmp_path)["path"]).open("rb") as sending:
+        again = Path(bundle(source, tmp_path)["path"])
+        assert os.fstat(sending.fileno()).st_ino != again.stat().st_ino
+        assert sending.read() == again.read_bytes()
 
 
 @pytest.mark.parametrize(

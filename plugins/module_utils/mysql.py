@@ -218,7 +218,12 @@ class Server:
         own = "ONLINE" if majority and inside in ("Synced", "Donor/Desynced") else inside.upper()
         writable = variables["read_only"] == "OFF"
         # Each is known by its address; who takes writes, and how the others fare, only they know.
-        present = sorted({one.rsplit(":", 1)[0] for one in status["wsrep_incoming_addresses"].split(",") if one})
+        # This lacks whoever came while this member got its data. Only a server that is ready has a better one.
+        incoming = status["wsrep_incoming_addresses"].split(",")
+        if status["wsrep_ready"] == "ON":
+            rows = self.query("SELECT node_incoming_address AS address FROM mysql.wsrep_cluster_members")
+            incoming = [row["address"] for row in rows]
+        present = sorted({one.rsplit(":", 1)[0] for one in incoming if one})
         members = [
             {"address": one, "state": "ONLINE", "own": one == variables["wsrep_node_address"]} for one in present
         ]

@@ -4,6 +4,7 @@ The scenario begins with a primary that has data, and a replica; the role has ma
 The tests run from top to bottom: each leaves a healthy cluster behind.
 """
 
+import json
 import re
 import time
 
@@ -14,6 +15,7 @@ from tests.support.databases import SOON, play
 from tests.support.wait import wait_until
 
 KEEPER = 9201
+ASK = "python3 /usr/local/lib/mysql-cluster /etc/mysql/tandem-cluster.json ask"
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,15 @@ def test_data_from_before_are_on_every_member(site: Cluster) -> None:
 def test_replication_from_a_primary_has_ended(site: Cluster) -> None:
     for server in site.servers.values():
         assert server.replication().get("Source_Host", "") in ("", "<NULL>")
+
+
+def test_every_member_knows_of_every_other(site: Cluster) -> None:
+    """Also one that was getting its data when another one came."""
+    everybody = sorted(server.address for server in site.servers.values())
+    reports = json.loads(site.servers["db1"].host.check_output(ASK))
+    assert {name: sorted(report["present"]) for name, report in reports.items()} == dict.fromkeys(
+        site.servers, everybody
+    )
 
 
 def test_only_the_primary_takes_writes(site: Cluster) -> None:

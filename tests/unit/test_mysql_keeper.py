@@ -194,6 +194,10 @@ def test_the_first_of_those_that_are_online_takes_writes() -> None:
     assert leaders(None, galera("db2", inside="23"), galera("db3", inside="23")) == ["db2"]
 
 
+def test_nobody_begins_who_does_not_know_itself_in_the_cluster() -> None:
+    assert leaders(galera("db1", inside=""), galera("db2", inside="23"), None) == []
+
+
 def test_who_takes_writes_goes_on() -> None:
     assert leaders(galera("db1"), galera("db2"), galera("db3", writes=True)) == ["db3"]
 

@@ -162,7 +162,7 @@ def leads(me: Report, others: Mapping[str, Report | None]) -> bool:
     if me.writes:
         wanted = [report for report in able if report.rank < min(0, me.rank)]
         return not wanted and all(me.rank < report.rank for report in writing)
-    everybody = inside <= {report.name for report in [me, *heard] if report.state != DOWN}
+    everybody = me.name in inside <= {report.name for report in [me, *heard] if report.state != DOWN}
     return everybody and not writing and all(me.rank < report.rank for report in able)
 
 

@@ -71,7 +71,6 @@ class Member(Database):
         writes = not self.query("SELECT @@GLOBAL.read_only AS read_only")[0]["read_only"]
         if status.get("wsrep_provider_name", "") == "":
             return self._own(ALONE)
-        present = sorted(one.rsplit(":", 1)[0] for one in status["wsrep_incoming_addresses"].split(",") if one)
         # While it gets its data it is not in the majority yet.
         if status["wsrep_local_state_comment"].startswith("Join"):
             state = JOINING
@@ -79,8 +78,17 @@ class Member(Database):
             state = LOST
         else:
             state = ONLINE
+        present = self._present() if state == ONLINE else []
         holds = position(status["wsrep_local_state_uuid"], int(status["wsrep_last_committed"]))
         return self._own(state, holds=holds, writes=writes, present=present)
+
+    def _present(self) -> list[str]:
+        """Return the addresses of those in the cluster, as of its last change.
+
+        Not wsrep_incoming_addresses: it lacks whoever came while this member got its data.
+        """
+        rows = self.query("SELECT node_incoming_address AS address FROM mysql.wsrep_cluster_members")
+        return sorted(row["address"].rsplit(":", 1)[0] for row in rows if row["address"])
 
     def settle(self, report: Report) -> None:
         """Find out what a server that stopped holds: from its state file, or else from its data."""

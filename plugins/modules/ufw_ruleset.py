@@ -77,6 +77,10 @@ unmanaged:
   description: Rules that were added by hand.
   type: list
   elements: str
+late:
+  description: That the rules before are in force again.
+  type: bool
+  returned: when a confirmation came too late
 connection:
   description: Where this run's SSH connection comes from, and the port it came to; empty without SSH.
   type: str
@@ -283,7 +287,8 @@ class Ruleset:
             self.module.exit_json(changed=True)
         self.run("systemctl", "stop", f"{UNIT}.timer", check=False)
         if not TRIAL.exists():
-            self.module.fail_json(msg="Nobody confirmed the rules in time: those before are in force again.")
+            # Also when a connection that was kept out comes through at last.
+            self.module.fail_json(msg="Nobody confirmed the rules in time: those before are in force again.", late=True)
         for name in (*FILES.values(), DEFAULTS, SWITCH):
             # Replaced, not written over: a host that stops here has the old file or the new one.
             self.module.atomic_move(str(TRIAL / "stage" / name), f"/{name}")

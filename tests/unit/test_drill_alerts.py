@@ -44,6 +44,12 @@ def test_a_planned_change_fires_none() -> None:
     assert Alerts().judge({"WebServersDegraded": 5.0}) != []
 
 
+def test_when_everything_is_lost_only_what_must_fire_is_asked_for() -> None:
+    everything = Alerts(fire=("HostDown",), any_other=True)
+    assert everything.judge({"HostDown": 20.0, "NoPrimary": 30.0}) == []
+    assert everything.judge({"NoPrimary": 30.0}) != []
+
+
 def test_prometheus_is_asked_for_when_each_began() -> None:
     answer = {"data": {"result": [{"metric": {"alertname": "HostDown"}, "value": [1, "1000.5"]}]}}
     asked: list[str] = []

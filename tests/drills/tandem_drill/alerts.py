@@ -31,7 +31,9 @@ class Alerts:
     within: float = 60.0
     """... all of them within so many seconds of it."""
     may: tuple[str, ...] = ()
-    """These may, as it depends on who is hit, or on how long the fault lasts. Any other must not."""
+    """These may, as it depends on who is hit, or on how long the fault lasts. Any other must not, ..."""
+    any_other: bool = False
+    """... unless so much is lost at once that none is a surprise."""
 
     def judge(self, fired: dict[str, float]) -> list[str]:
         """Return what is wrong with the alerts that fired.
@@ -45,7 +47,7 @@ class Alerts:
             elif fired[name] > self.within:
                 problems.append(f"the alert {name} fired after {fired[name]:.0f} s, allowed are {self.within:g} s")
         surprises = sorted(set(fired) - set(self.fire) - set(self.may) - ALWAYS)
-        if surprises:
+        if surprises and not self.any_other:
             problems.append(f"alerts that have nothing to do with it fired: {', '.join(surprises)}")
         return problems
 

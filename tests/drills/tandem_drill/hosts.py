@@ -240,6 +240,7 @@ class Site:
         self.loadbalancers = members("loadbalancers")
         self.webservers = members("webservers")
         self.databases = members("databases")
+        self.hosts = [*self.loadbalancers, *self.webservers, *self.databases, *members("monitoring")]
         [self.client] = members("clients")
         shared = self.variables[self.client.name]
         # Who knows about alerts; nobody where the site is not watched.

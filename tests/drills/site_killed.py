@@ -1,0 +1,18 @@
+"""Every host loses power at once and is switched on again; the site forms again by itself."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.drills.tandem_drill.alerts import Alerts
+from tests.drills.tandem_drill.drill import Expect, within_gap
+from tests.drills.tandem_drill.hosts import Host
+
+NEEDS = {"loadbalancers": 2, "databases": 3}
+EXPECT = Expect(excuse=within_gap, gap=120.0, write_gap=120.0)
+HOLD = 60.0
+ALERTS = Alerts(any_other=True)
+
+
+def inject(site):
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Host.kill, site.hosts))
+        list(pool.map(Host.start, site.hosts))

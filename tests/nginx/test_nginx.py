@@ -65,11 +65,6 @@ def test_tls_proves_the_name(web1, tmp_path):
     assert web1.get(ca=ca).json()["path"] == "/"
 
 
-def test_requests_may_share_a_connection(web1):
-    command = f"openssl s_client -connect {web1.address}:8443 -alpn h2 </dev/null 2>&1"
-    assert "ALPN protocol: h2" in web1.host.run(command).stdout
-
-
 def test_plain_http_is_refused_where_tls_is_spoken(web1):
     answer = get("http://web1:8443/", address=web1.address, expect=400)
     assert "HTTPS port" in answer.body

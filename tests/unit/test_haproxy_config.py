@@ -89,7 +89,6 @@ def test_names_are_verified_with_tls() -> None:
     lines = section(render(haproxy_backends=[BACKEND | {"tls": {"ca_file": "/ca.pem"}}]), "backend web")
     assert "default-server ssl verify required ca-file /ca.pem" in lines
     assert all("verifyhost web" in line for line in lines if line.startswith("server "))
-    assert "default-server alpn h2,http/1.1 check-alpn http/1.1 ws h1" in lines
 
 
 def test_active_passive_has_one_server_at_work() -> None:

@@ -12,12 +12,9 @@ ROLE = ROOT / "roles/nginx"
 INPUTS = {"nginx_upstream": "unix:/run/app.sock", "nginx_certificate": "/web.pem", "nginx_certificate_key": "/web.key"}
 
 
-def render(release: str = "trixie", **inputs: Any) -> str:
+def render(**inputs: Any) -> str:
     """Return nginx.conf for these inputs."""
-    known = {"ansible_managed": "Ansible managed", "ansible_facts": {"distribution_release": release}}
-    role = defaults("nginx") | read_yaml(ROLE / "vars/main.yml")
-    variables = {name: trust_as_template(value) if isinstance(value, str) else value for name, value in role.items()}
-    variables |= known
+    variables = defaults("nginx") | read_yaml(ROLE / "vars/main.yml") | {"ansible_managed": "Ansible managed"}
     templar = Templar(loader=DataLoader(), variables=variables | INPUTS | inputs)
     return templar.template(trust_as_template((ROLE / "templates/nginx.conf.j2").read_text()))
 
@@ -37,18 +34,10 @@ def test_speaks_tls() -> None:
     assert "ssl_protocols TLSv1.2 TLSv1.3;" in text
 
 
-def test_speaks_http_2_where_it_is_encrypted() -> None:
-    assert "\n        http2 on;\n" in render()
-    old = render("bookworm")
-    assert "listen 443 ssl http2 default_server;" in old
-    assert "http2 on" not in old
-
-
 def test_speaks_http_only_when_told_so() -> None:
     text = render(nginx_tls=False, nginx_listen=["80"])
     assert "listen 80 default_server;" in text
     assert "ssl" not in text
-    assert "http2" not in text
 
 
 def test_each_trusted_proxy_is_trusted_with_everything_or_nothing() -> None:

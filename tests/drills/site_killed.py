@@ -13,6 +13,6 @@ ALERTS = Alerts(any_other=True)
 
 
 def inject(site):
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(len(site.hosts)) as pool:
         list(pool.map(Host.kill, site.hosts))
         list(pool.map(Host.start, site.hosts))

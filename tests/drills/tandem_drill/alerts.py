@@ -1,4 +1,4 @@
-"""Which alerts a drill makes fire, and how soon: those that it names must, and no others may."""
+"""Which alerts a drill makes fire, and how soon: those that it names must, and no others may, unless it says so."""
 
 from __future__ import annotations
 

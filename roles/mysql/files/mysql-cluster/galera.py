@@ -78,7 +78,7 @@ class Member(Database):
             state = LOST
         else:
             state = ONLINE
-        present = self._present() if state == ONLINE else []
+        present = self._present() if state == ONLINE and status["wsrep_ready"] == "ON" else []
         holds = position(status["wsrep_local_state_uuid"], int(status["wsrep_last_committed"]))
         return self._own(state, holds=holds, writes=writes, present=present)
 

@@ -106,14 +106,6 @@ engine_inotify() {
     step "Note: fs.inotify.$name is $(<"$file") and may not be raised; many hosts may exhaust it."
 }
 
-# With cgroup v1, all containers together: most of a core, of which each takes its part (lab/Dockerfile).
-engine_realtime() {
-  local cpu=/sys/fs/cgroup/cpu
-  [[ -w $cpu/cpu.rt_runtime_us ]] || return 0
-  mkdir -p "$cpu/docker"
-  { echo 900000 > "$cpu/docker/cpu.rt_runtime_us"; } 2>/dev/null || step "Note: no real-time for containers here."
-}
-
 engine() {
   if ! engine_answers; then
     [[ ! -S $engine_socket || -w $engine_socket ]] ||
@@ -126,7 +118,6 @@ engine() {
   engine_client
   engine_inotify max_user_instances 1024
   engine_inotify max_user_watches 262144
-  engine_realtime
 }
 
 [[ ${BASH_SOURCE[0]} != "$0" ]] || engine

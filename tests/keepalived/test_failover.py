@@ -150,12 +150,6 @@ def test_state_is_exported(site: Site) -> None:
     assert owned not in site.host("lb2").check_output(metrics)
 
 
-def test_advertising_comes_before_everything_else_on_the_host(host: Host) -> None:
-    if host.run("chrt --rr 1 true").failed:
-        pytest.skip("this machine has no real-time for containers")
-    assert "RR 50" in host.check_output("ps -C keepalived -o cls=,rtprio= | tr -s ' '")
-
-
 def test_check_runs_as_an_unprivileged_user(host: Host) -> None:
     user = host.user("keepalived_script")
     assert user.exists

@@ -21,8 +21,8 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "reports"
 PREFIX = os.environ.get("TANDEM_LAB_PREFIX", "tandem-test")
-# Two scenarios share the machine: each spends half of its time waiting for packages and services. With three, tests failed
-# that wait for nothing but their turn.
+# Two scenarios share the machine: each spends half of its time waiting for packages and services. With three, some
+# tests do not get their turn in time.
 WORKERS = 2
 SCENARIO_LIMIT = 40 * 60
 # (distro, engine) of --all beside the default; Debian 12 cannot take MySQL from sid.

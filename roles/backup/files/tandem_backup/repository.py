@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -95,10 +96,14 @@ class Repository:
         self._options = []
         if settings.upload_kib:
             self._options.append(f"--limit-upload={settings.upload_kib}")
-        if self.url.startswith("sftp://"):
-            way = urlsplit(self.url)
-            command = f"ssh -F {SSH_CONFIG} -p {way.port or 22} -l {way.username} {way.hostname} -s sftp"
-            self._options += ["-o", f"sftp.command={command}"]
+
+    def _way(self, log: str) -> list[str]:
+        """Return the options by which restic gets to the repository; ssh writes to a log what it has to say."""
+        if not self.url.startswith("sftp://"):
+            return []
+        way = urlsplit(self.url)
+        command = f"ssh -E {log} -F {SSH_CONFIG} -p {way.port or 22} -l {way.username} {way.hostname} -s sftp"
+        return ["-o", f"sftp.command={command}"]
 
     def run(
         self, *arguments: str, doing: str, timeout: float | None = SHORT, give: bytes | None = None, accept: int = 0
@@ -116,22 +121,25 @@ class Repository:
             "RESTIC_CACHE_DIR": CACHE_DIR,
             "TZ": "UTC",
         }
-        try:
-            done = subprocess.run(
-                ["restic", *self._options, *arguments],
-                env=environment,
-                input=give,
-                stdin=subprocess.DEVNULL if give is None else None,
-                capture_output=True,
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            said = (error.stderr or b"").decode(errors="replace")
-            raise Failure(explain(self.url, doing, f"{said}\ntimed out after {timeout:g} s")) from None
+        # restic passes on what ssh says, but not always before it ends itself.
+        with tempfile.NamedTemporaryFile(prefix="tandem-backup-ssh-") as log:
+            try:
+                done = subprocess.run(
+                    ["restic", *self._options, *self._way(log.name), *arguments],
+                    env=environment,
+                    input=give,
+                    stdin=subprocess.DEVNULL if give is None else None,
+                    capture_output=True,
+                    timeout=timeout,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as error:
+                said = (log.read() + (error.stderr or b"")).decode(errors="replace")
+                raise Failure(explain(self.url, doing, f"{said}\ntimed out after {timeout:g} s")) from None
+            ssh = log.read().decode(errors="replace")
         if done.returncode not in (0, accept):
-            said = done.stderr.decode(errors="replace") + "\n" + done.stdout.decode(errors="replace")[-2000:]
-            raise Failure(explain(self.url, doing, done.stderr.decode(errors="replace").strip() or said))
+            said = f"{ssh}\n{done.stderr.decode(errors='replace')}".strip()
+            raise Failure(explain(self.url, doing, said or done.stdout.decode(errors="replace")[-2000:]))
         return done.stdout.decode(errors="replace")
 
     def create(self) -> bool:

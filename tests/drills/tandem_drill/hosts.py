@@ -249,7 +249,6 @@ class Site:
         self.replication = self.databases if shared.get("mysql_topology", "replication") == "replication" else []
         self.cluster = self.databases if shared.get("mysql_topology") == "cluster" else []
         self.name: str = shared["site_domain"]
-        self.engine: str = shared.get("mysql_engine", "mysql")
         self.app: str = shared.get("app_name", "notes")
         tls = shared.get("site_tls", "acme")
         self.url = url or f"{'http' if tls == 'none' else 'https'}://{self.name}"

@@ -2,6 +2,5 @@
 
 
 def inject(site):
-    for _ in range(20):
-        for host in site.loadbalancers:
-            host.run("systemctl", "reload", "haproxy")
+    for host in site.loadbalancers:
+        host.run("sh", "-ec", "for _ in $(seq 20); do systemctl reload haproxy; done")

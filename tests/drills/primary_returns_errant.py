@@ -1,8 +1,8 @@
 """A primary that wrote what nobody saw is lost, replaced, and comes back: it says what it holds and stays out."""
 
 from tests.drills.tandem_drill.alerts import MAY_PRIMARY, Alerts
+from tests.drills.tandem_drill.commands import CommandFailedError
 from tests.drills.tandem_drill.drill import Expect, told_to_come_back
-from tests.drills.tandem_drill.hosts import CommandFailedError
 
 NEEDS = {"replication": 3}
 EXPECT = Expect(excuse=told_to_come_back, gap=2.0)

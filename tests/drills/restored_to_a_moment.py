@@ -3,7 +3,7 @@
 import time
 
 from tests.drills.tandem_drill.alerts import MAY_PRIMARY, Alerts
-from tests.drills.tandem_drill.hosts import CommandFailedError
+from tests.drills.tandem_drill.commands import CommandFailedError
 
 HOLD = 2
 SCHEMA = "drill_restored"

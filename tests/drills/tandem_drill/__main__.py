@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import report
+from .commands import CommandFailedError
 from .drill import UnhealthyError, drills, install_client, run_all
-from .hosts import CommandFailedError, Site
+from .hosts import Site
 from .load import Settings
 
 ROOT = Path(__file__).parents[3]

@@ -16,7 +16,8 @@ from types import ModuleType
 from typing import Any
 
 from .alerts import Alerts, Prometheus
-from .hosts import CommandFailedError, Site
+from .commands import CommandFailedError
+from .hosts import Site
 from .ledger import IncompleteLedgerError, Ledger, Writes
 from .load import Request, Settings, now
 from .vips import STALL, Holding, Watch
@@ -240,7 +241,7 @@ def wait_until_healthy(site: Site, limit: float) -> list[str]:
     """Poll until the site is healthy and return an empty list, or what is wrong after `limit` seconds."""
     deadline = now() + limit
     while (problems := site.problems()) and now() < deadline:
-        time.sleep(0.5)
+        time.sleep(1)
     return problems
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,34 +14,14 @@ from typing import Any
 
 from tests.support.inventory import read_inventory
 
-from . import probe, standin
+from . import standin
+from .commands import CommandFailedError, run
+from .prober import Prober
 
 ROOT = Path(__file__).parents[3]
-PROBE = Path(probe.__file__).read_text(encoding="utf-8")
 ACME_ROOT = "/etc/tandem/acme-root.pem"
 """Where lab/acme.yml puts the CA's root certificate on the client host."""
 STAND_IN = Path(standin.__file__).read_text(encoding="utf-8")
-
-
-class CommandFailedError(RuntimeError):
-    """A command on a host, or one about it, ended with an error."""
-
-
-def run(*argv: str, input: str | None = None, timeout: float = 120) -> str:  # noqa: A002 - as in subprocess
-    """Run a command and return its output.
-
-    :param timeout: seconds after which it is given up.
-    :raises CommandFailedError: when it fails or takes too long; carries the command and what it said.
-    """
-    try:
-        done = subprocess.run(
-            argv, input=input, timeout=timeout, capture_output=True, text=True, check=False, start_new_session=True
-        )  # Ctrl-C is for us: a fault must not be left half made
-    except subprocess.TimeoutExpired as error:
-        raise CommandFailedError(f"{' '.join(argv)[:200]}: no end after {timeout} s") from error
-    if done.returncode:
-        raise CommandFailedError(f"{' '.join(argv)[:200]}: {(done.stderr or done.stdout).strip()[-500:]}")
-    return done.stdout
 
 
 @dataclasses.dataclass
@@ -63,6 +42,7 @@ class Host:
         self.address: str = variables["topology_address"]
         self.container: str = variables["ansible_host"]
         self._faults, self._undo = faults, faults.undo
+        self._prober = Prober(self.container)
 
     def __repr__(self) -> str:
         return self.name
@@ -76,7 +56,7 @@ class Host:
         if not questions:
             return {}
         try:
-            return json.loads(self.run("python3", "-", "once", json.dumps(questions), input=PROBE, timeout=20))
+            return self._prober.ask(questions)
         except CommandFailedError as error:
             return dict.fromkeys(questions, str(error))
 

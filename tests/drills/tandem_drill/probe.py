@@ -1,7 +1,9 @@
 """Runs on a host of the site, with its own Python and nothing else, and says what it sees there.
 
-probe.py once QUESTIONS    prints one JSON object: the answers
+probe.py answer            reads questions, one JSON object a line, and prints the answers to each in the same way
 probe.py watch ADDRESSES   prints every 50 ms a JSON list: Unix time, which of the addresses this host holds
+
+Both end with their input: a command in a container outlives the `docker exec` that began it.
 """
 
 import csv
@@ -9,6 +11,7 @@ import http.client
 import ipaddress
 import json
 import re
+import select
 import socket
 import ssl
 import sys
@@ -66,15 +69,17 @@ def answer(questions: dict) -> dict:
 
 
 def watch(addresses: list) -> None:
-    """Print a sample every 50 ms until nobody reads."""
-    while True:
+    """Print a sample every 50 ms until the input ends, which it does with whoever reads."""
+    over = False
+    while not over:
         began = time.time()
         print(json.dumps([began, held(addresses)]), flush=True)
-        time.sleep(max(0.0, began + INTERVAL - time.time()))
+        over = bool(select.select([sys.stdin], [], [], max(0.0, began + INTERVAL - time.time()))[0])
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "once":
-        print(json.dumps(answer(json.loads(sys.argv[2]))))
+    if sys.argv[1] == "answer":
+        for line in sys.stdin:
+            print(json.dumps(answer(json.loads(line))), flush=True)
     else:
         watch(json.loads(sys.argv[2]))

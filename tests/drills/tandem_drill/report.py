@@ -13,8 +13,9 @@ from typing import Any
 
 import jsonschema
 
+from .commands import run
 from .drill import LEAD, Drill, Outcome
-from .hosts import Site, run
+from .hosts import Site
 from .load import Settings
 
 HERE = Path(__file__).parent

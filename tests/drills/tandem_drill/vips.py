@@ -8,7 +8,8 @@ import subprocess
 import threading
 from collections.abc import Iterable
 
-from .hosts import PROBE, Host
+from .hosts import Host
+from .prober import PROBE
 
 STALL = 1.0
 """Seconds that a sampler may be late. A host that says nothing for longer is off or frozen: it holds nothing."""
@@ -67,7 +68,8 @@ class Watch:
     def _follow(self, host: Host) -> None:
         while not self._over.is_set():
             with subprocess.Popen(
-                ["docker", "exec", host.container, "python3", "-c", PROBE, "watch", json.dumps(self._addresses)],
+                ["docker", "exec", "-i", host.container, "python3", "-c", PROBE, "watch", json.dumps(self._addresses)],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,

@@ -388,15 +388,21 @@ def test_tables(result: dict) -> None:
     assert "1/1" in report.table(result)
     assert (
         "| A unit test. (`unit`) | in flight, < 0.2 s of load | 3 | 0 / 0 | 0.02 | 1 | 0.045 | - | 1/1 |"
-        in report.readme(result)
+        in report.readme([result])
     )
+
+
+def test_one_table_is_of_one_load(result: dict) -> None:
+    assert report.readme([result, result]).count("A unit test.") == 2
+    with pytest.raises(ValueError, match="one load"):
+        report.readme([result, result | {"repeat": 99}])
 
 
 def test_readme_is_updated_between_its_markers(result: dict, tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_text(f"before\n{report.README_BEGIN}\nold\n{report.README_END}\nafter\n")
-    report.update_readme(result, path)
-    report.update_readme(result, path)
+    report.update_readme([result], path)
+    report.update_readme([result], path)
     text = path.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
@@ -404,4 +410,4 @@ def test_readme_is_updated_between_its_markers(result: dict, tmp_path: Path) -> 
     assert text.count("A unit test.") == 1
     path.write_text("no markers")
     with pytest.raises(ValueError, match="has no lines"):
-        report.update_readme(result, path)
+        report.update_readme([result], path)

@@ -49,7 +49,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-alerts", action="store_true", help="do not wait for alerts, nor judge them")
     parser.add_argument("--url", help="scheme and name to ask for (what the inventory says)")
     parser.add_argument("--ca", metavar="FILE", help="CA of its certificate, on the client host (the lab's ACME CA)")
-    parser.add_argument("--readme", metavar="REPORT", help="put the table of this report.json in README.md and end")
+    parser.add_argument(
+        "--readme", nargs="+", metavar="REPORT", help="put the table of these report.json in README.md and end"
+    )
     return parser.parse_args()
 
 
@@ -65,7 +67,7 @@ def main() -> int:
     """Do what the command line says; return 0 only if every drill held."""
     given = arguments()
     if given.readme:
-        report.update_readme(json.loads(Path(given.readme).read_text(encoding="utf-8")), ROOT / "README.md")
+        report.update_readme([json.loads(Path(path).read_text("utf-8")) for path in given.readme], ROOT / "README.md")
         return 0
     known = {drill.name: drill for drill in drills(ROOT / "tests/drills")}
     if given.list:

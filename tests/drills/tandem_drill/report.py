@@ -153,9 +153,17 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def readme(report: dict[str, Any]) -> str:
-    """Return the README's table, which says what was measured and on what."""
+def readme(reports: list[dict[str, Any]]) -> str:
+    """Return the README's table, which says what was measured and on what.
+
+    :param reports: one for each site, because no site has two topologies.
+    :raises ValueError: when they were not measured alike.
+    """
+    report = reports[0]
     load, on = report["load"], report["machine"]
+    alike = {(r["load"]["rate"], r["load"]["writes"], r["repeat"], *r["machine"].values()) for r in reports}
+    if len(alike) > 1:
+        raise ValueError(f"one table is for one load, number of runs and machine, not for {alike}")
     lines = [
         README_BEGIN,
         "",
@@ -166,7 +174,7 @@ def readme(report: dict[str, Any]) -> str:
         "| what happens | may fail | failed | lost / double | gap, s | allowed, s | of writes, s | allowed, s | held |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for record in report["drills"]:
+    for record in [record for report in reports for record in report["drills"]]:
         row, expect = cells(record), record["expect"]
         gap, write_gap = ("-" if expect[key] is None else f"{expect[key]:g}" for key in ("gap", "write_gap"))
         lines.append(
@@ -189,6 +197,6 @@ def put_between(path: Path, begin: str, end: str, text: str) -> None:
     path.write_text(before + text + rest.split(end, 1)[1], encoding="utf-8")
 
 
-def update_readme(report: dict[str, Any], path: Path) -> None:
+def update_readme(reports: list[dict[str, Any]], path: Path) -> None:
     """Put the table between the README's two markers."""
-    put_between(path, README_BEGIN, README_END, readme(report))
+    put_between(path, README_BEGIN, README_END, readme(reports))

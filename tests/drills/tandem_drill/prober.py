@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import subprocess
@@ -58,7 +59,8 @@ class Prober:
 
         :raises OSError: when there are none, because it has ended or did not answer in time.
         """
-        process.stdin.write(json.dumps(questions).encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # then what it said in the end is why
+            process.stdin.write(json.dumps(questions).encode() + b"\n")
         deadline, text = time.monotonic() + self._limit, b""
         while not text.endswith(b"\n"):
             if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:

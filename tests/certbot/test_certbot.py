@@ -169,7 +169,10 @@ def test_a_certificate_that_haproxy_does_not_take_is_a_loud_failure(hosts, root,
         assert served(host, root).serial_number == old
         assert metric(host, "tandem_certificate_deployed") == 0
         assert "HAProxy does not use it" in refusal(host)
+        # Certbot has nothing more to do, and is content.
+        host.run("systemctl start certbot.service")
         assert metric(host, "tandem_certbot_failed") == 1
+        assert host.run("systemctl is-failed certbot.service").rc == 0
     finally:
         host.run_expect([0], "cp -a /tmp/haproxy.cfg /etc/haproxy/haproxy.cfg")
     # The next run finishes it, without asking the CA again.
@@ -178,4 +181,21 @@ def test_a_certificate_that_haproxy_does_not_take_is_a_loud_failure(hosts, root,
     host.run_expect([0], "tandem-certbot ensure")
     assert served(host, root).serial_number != old
     assert metric(host, "tandem_certbot_failed") == 0
+    assert host.run("systemctl start certbot.service").rc == 0
     assert orders(hosts) == before
+
+
+def test_a_second_certificate_is_used_after_a_reload(hosts, settings):
+    """HAProxy's socket takes no certificate for a file that it does not know."""
+    host = hosts["lb2"]
+    declared = json.loads(host.file(SETTINGS).content_string)["certificates"]
+    settings(certificates=[*declared, {"name": "second", "domains": ["api.tandem.test"]}])
+    processes = haproxy_starts(host)
+    try:
+        assert host.run_expect([0], "tandem-certbot ensure").stdout == "changed\n"
+        assert haproxy_starts(host) != processes
+        assert metric(host, 'tandem_certificate_deployed{name="second"}') == 1
+        assert host.run_expect([0], "tandem-certbot ensure").stdout == ""
+    finally:
+        host.run_expect([0], "certbot delete --non-interactive --cert-name second")
+        host.run_expect([0], "rm -f /etc/haproxy/certs/second.pem && systemctl reload haproxy")

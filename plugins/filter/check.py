@@ -168,6 +168,24 @@ def _check_addresses(site: Inventory) -> None:
                     f"site_vips has {written}, the topology_address of {_and(owners[str(address)])}; "
                     "write an address that no host has."
                 )
+            elif address.version == 6 and (without := _without_address6(site)):
+                site.refuse(
+                    f"site_vips has {written}, but {_and(without)} no topology_address6; "
+                    "write the IPv6 address at which the other load balancers reach it."
+                )
+
+
+def _without_address6(site: Inventory) -> list[str]:
+    """Return the load balancers that could not talk IPv6 about a virtual address."""
+    balancers = site.tiers["loadbalancers"]
+    if len(balancers) < 2 or "none" in site.values("site_vip_provider", balancers).values():
+        return []
+    own = [site.values(name, balancers) for name in ("topology_address", "topology_address6")]
+    return [
+        host
+        for host in balancers
+        if not any((address := _address(values.get(host))) and address.version == 6 for values in own)
+    ]
 
 
 def _check_settings(site: Inventory) -> None:

@@ -147,7 +147,15 @@ def test_virtual_address_of_a_host(site: Site) -> None:
 
 
 def test_virtual_addresses(site: Site) -> None:
+    for host in ("lb1", "lb2"):
+        site.set(host, topology_address6=f"2001:db8::1{host[-1]}")
     assert site.set(site_vips=["192.0.2.100/24", {"address": "2001:db8::100/64"}]).problems() == []
+
+
+def test_an_ipv6_vip_needs_load_balancers_that_speak_it(site: Site) -> None:
+    site.set("lb1", topology_address6="2001:db8::11")
+    refused(site.set(site_vips=["2001:db8::100/64"]), "site_vips has 2001:db8::100/64, but lb2 no topology_address6")
+    assert site.set(site_vip_provider="none").problems() == []
 
 
 @pytest.mark.parametrize("members", [["db1"], ["db1", "db2"], ["db1", "db2", "db3", "db4"]])

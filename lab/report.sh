@@ -13,8 +13,12 @@ hosts() {
 address() { docker inspect -f "{{(index .NetworkSettings.Networks \"$lab\").IPAddress}}" "$1"; }
 
 # visit ADDRESS PATH: one GET of the site through the load balancer at ADDRESS. The name need not be
-# in any DNS, the certificate is the lab's own, and a redirect to HTTPS is followed.
-visit() { curl -ksSL -m 10 --fail --connect-to "::$1:" "http://$domain$2"; }
+# in any DNS, and a redirect to HTTPS is followed. The certificate is verified where the lab's ACME CA has issued it.
+visit() {
+  local trust=(--insecure)
+  [[ ! -e $state/acme-root.pem ]] || trust=(--cacert "$state/acme-root.pem")
+  curl "${trust[@]}" -sSL -m 10 --fail --connect-to "::$1:" "http://$domain$2"
+}
 
 # Which web servers answer through the load balancer at ADDRESS.
 served_by() {

@@ -134,7 +134,7 @@ def install_scanner(host: Host) -> None:
         host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends nmap")
 
 
-def test_every_way_is_as_open_or_closed_as_the_topology_says(site: Site) -> None:
+def test_every_way_is_as_open_or_closed_as_the_topology_says(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     ports = site.ports()
     families = [family for family in ("IPv4", "IPv6") if site.address(next(iter(site.rules)), family)]
     with ThreadPoolExecutor(4) as pool:
@@ -145,7 +145,8 @@ def test_every_way_is_as_open_or_closed_as_the_topology_says(site: Site) -> None
             for protocol, numbers in ports.items()
         ]
         seen = dict(result for future in scans for result in future.result())
-    print(picture(site, seen, ports))
+    with capsys.disabled():
+        print(f"\nWho reaches what:\n{picture(site, seen, ports)}")
 
     # A UDP service that does not answer an empty packet is as silent as a closed port.
     surprises = [

@@ -3,11 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.drills.tandem_drill.alerts import Alerts
-from tests.drills.tandem_drill.drill import Expect, within_gap
+from tests.drills.tandem_drill.drill import Expect, until_writes_are_back
 from tests.drills.tandem_drill.hosts import Host
 
 NEEDS = {"loadbalancers": 2, "databases": 3}
-EXPECT = Expect(excuse=within_gap, gap=120.0, write_gap=120.0)
+EXPECT = Expect(excuse=until_writes_are_back, gap=120.0, write_gap=120.0)
 HOLD = 60.0
 ALERTS = Alerts(any_other=True)
 

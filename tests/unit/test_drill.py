@@ -14,7 +14,15 @@ import pytest
 
 from tests.drills.tandem_drill import drill as engine
 from tests.drills.tandem_drill import hosts, probe, report
-from tests.drills.tandem_drill.drill import Expect, Moment, in_flight, judge, told_to_come_back, within_gap
+from tests.drills.tandem_drill.drill import (
+    Expect,
+    Moment,
+    in_flight,
+    judge,
+    told_to_come_back,
+    until_writes_are_back,
+    within_gap,
+)
 from tests.drills.tandem_drill.ledger import Ledger, Writes
 from tests.drills.tandem_drill.load import Request, Settings, plan
 from tests.drills.tandem_drill.vips import Holding, holding
@@ -130,6 +138,9 @@ def test_a_write_is_told_to_come_back_only_until_writes_are_back() -> None:
     assert not told_to_come_back(request(2.0, method="GET"), moment)
     assert not told_to_come_back(request(2.0, error="HTTP 503 without Retry-After"), moment)
     assert not told_to_come_back(request(2.0, error="HTTP 504"), moment)
+    for method in "GET", "POST":
+        assert until_writes_are_back(request(7.9, method, "HTTP 504"), moment)
+        assert not until_writes_are_back(request(8.1, method, "HTTP 504"), moment)
 
 
 def test_nobody_is_excused_at_an_address_that_stayed() -> None:

@@ -75,6 +75,11 @@ def told_to_come_back(request: Request, moment: Moment) -> bool:
     return refused and request.done >= moment.begin and request.sent <= moment.write_gap_end
 
 
+def until_writes_are_back(request: Request, moment: Moment) -> bool:
+    """Excuse a request that was sent before writes were back, where nobody has any data until then."""
+    return moment.begin <= request.sent <= moment.write_gap_end or in_flight(request, moment)
+
+
 @dataclasses.dataclass(frozen=True)
 class Expect:
     """What must hold. Lost and double writes are never allowed."""

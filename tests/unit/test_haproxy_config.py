@@ -150,3 +150,29 @@ def test_modern_tls_knows_no_old_ciphers() -> None:
 )
 def test_mistakes_are_refused(inputs: dict[str, Any], said: str) -> None:
     assert said in " ".join(refusals("haproxy", inputs))
+
+
+@pytest.mark.parametrize(
+    ("limits", "lines"),
+    [
+        ({}, []),
+        (
+            {"site_connection_limit": 50},
+            [
+                "tcp-request connection track-sc1 src table clients",
+                "tcp-request connection reject if { sc1_conn_cur gt 50 }",
+            ],
+        ),
+        (
+            {"site_request_limit": 200},
+            [
+                "http-request track-sc0 src table clients",
+                "http-request deny deny_status 429 if { sc0_http_req_rate gt 200 }",
+            ],
+        ),
+    ],
+)
+def test_limits_of_a_client(limits: dict[str, int], lines: list[str]) -> None:
+    variables = read_yaml(ROOT / "playbooks/group_vars/loadbalancers.yml")
+    templar = Templar(loader=DataLoader(), variables=limits)
+    assert templar.template(trust_as_template(variables["topology_protection"])) == lines

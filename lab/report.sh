@@ -15,9 +15,9 @@ address() { docker inspect -f "{{(index .NetworkSettings.Networks \"$lab\").IPAd
 # visit ADDRESS PATH: one GET of the site through the load balancer at ADDRESS. The name need not be
 # in any DNS, and a redirect to HTTPS is followed. The certificate is verified where the lab's ACME CA has issued it.
 visit() {
-  local trust=(--insecure)
-  [[ ! -e $state/acme-root.pem ]] || trust=(--cacert "$state/acme-root.pem")
-  curl "${trust[@]}" -sSL -m 10 --fail --connect-to "::$1:" "http://$domain$2"
+  local verify=(--insecure)
+  [[ ! -e $state/acme-root.pem ]] || verify=(--cacert "$state/acme-root.pem")
+  curl "${verify[@]}" -sSL -m 10 --fail --connect-to "::$1:" "http://$domain$2"
 }
 
 # Which web servers answer through the load balancer at ADDRESS.
@@ -65,25 +65,28 @@ overview() {
   printf '  Overview\n    %-6s %s as admin; the password is in %s\n' "${1#"$lab"-}" "$url" "$root/$state/secrets/overview_password"
 }
 
-# settings INVENTORY: the site's domain, its TLS, and its first virtual address if it has one.
+# settings INVENTORY: the site's domain, its TLS, and its virtual addresses if it has any.
 settings() {
   local values='{{ site_domain }} {{ site_tls | default("acme") }} {{ site_vips | default([]) | tandem.web.addresses | join(" ") }}'
   .venv/bin/ansible -i "$1" 'loadbalancers[0]' -m ansible.builtin.debug -a "msg='values: $values'" |
-    grep -o "values: [^']*" | cut -d' ' -f2-4
+    grep -o "values: [^']*" | cut -d' ' -f2-
 }
 
 # report INVENTORY
 report() {
-  local host front scheme vips trust='-k'
+  local host front scheme vip vips trust='-k'
   read -r domain scheme vips < <(settings "$1")
   [[ $scheme == none ]] && scheme=http || scheme=https
-  front=${vips:-$(address "$(hosts loadbalancers | head -n 1)")}
+  front=${vips%% *}
+  front=${front:-$(address "$(hosts loadbalancers | head -n 1)")}
   [[ -e $state/acme-root.pem ]] && trust="--cacert $state/acme-root.pem"
   wait_for_site "$front"
 
   echo
   echo "  $scheme://$domain"
-  [[ -z $vips ]] || printf '    %-6s %-14s held by %s\n' VIP "$vips" "$(holder "$vips")"
+  for vip in $vips; do
+    printf '    %-6s %-14s held by %s\n' VIP "$vip" "$(holder "$vip")"
+  done
   for host in $(hosts loadbalancers); do
     printf '    %-6s %-14s served by %s\n' "${host#"$lab"-}" "$(address "$host")" "$(served_by "$(address "$host")")"
   done

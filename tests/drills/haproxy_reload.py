@@ -2,5 +2,6 @@
 
 
 def inject(site):
-    for host in site.loadbalancers:
-        host.run("sh", "-ec", "for _ in $(seq 20); do systemctl reload haproxy; done")
+    for _ in range(20):
+        for host in site.loadbalancers:
+            host.run("systemctl", "reload", "haproxy")

@@ -2,5 +2,6 @@
 
 
 def inject(site):
-    for host in site.webservers:
-        host.run("sh", "-ec", "for _ in $(seq 20); do systemctl reload nginx; sleep 0.1; done")
+    for _ in range(20):
+        for host in site.webservers:
+            host.run("systemctl", "reload", "nginx")

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -77,12 +78,15 @@ class Summary:
 
 
 def tail(lines: list[str], count: int = 40) -> str:
-    """Return the part of a step's output that says why it failed: its last failed task, or its end."""
-    failed = [i for i, line in enumerate(lines) if line.startswith(("fatal: ", "failed: ", "[ERROR]"))]
-    if failed:
-        tasks = [i for i in range(failed[-1]) if lines[i].startswith("TASK [")]
-        return "".join(lines[(tasks or failed)[-1] :][:count])
-    return "".join(lines[-count:])
+    """Return the part of a step's output that says why it failed: the tasks that did, or its end."""
+    begins = [i for i, line in enumerate(lines) if line.startswith(("TASK [", "PLAY ", "RUNNING HANDLER ["))]
+    tasks = [lines[begin:end] for begin, end in pairwise([*begins, len(lines)])]
+    failed = [
+        task
+        for task in tasks
+        if any(line.startswith(("fatal: ", "failed: ", "[ERROR]")) for line in task) and "...ignoring\n" not in task
+    ]
+    return "".join(line for task in failed[:3] for line in task[:count]) or "".join(lines[-count:])
 
 
 def read_junit(directory: Path) -> tuple[int, list[tuple[str, str]], int]:

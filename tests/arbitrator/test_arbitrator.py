@@ -53,7 +53,7 @@ def test_a_primary_that_dies_is_replaced(site: Cluster) -> None:
     primary = site.primary()
     docker("kill", primary)
     try:
-        heir = wait_until(site.primary, SOON, "another primary", interval=0.1)
+        heir = site.primary()
         assert heir is not primary
         site.write("by the heir")
     finally:
@@ -108,6 +108,5 @@ def test_after_a_power_cut_it_forms_again(site: Cluster, vote: Database, lost: s
     says(other, f"it waits for {primary.name}")
     assert site.named("primary") == []
     docker("start", primary)
-    wait_until(site.primary, SOON, "a primary", interval=0.2)
     whole(site)
     assert site.primary().value(f"COUNT(*) FROM notes.notes WHERE text = '{note}'") == "1"

@@ -134,7 +134,7 @@ def test_a_primary_that_dies_is_replaced(site: Cluster) -> None:
     primary = site.primary()
     docker("kill", primary)
     try:
-        heir = wait_until(site.primary, SOON, "another primary", interval=0.1)
+        heir = site.primary()
         assert heir is not primary
         site.write("by the heir")
     finally:
@@ -181,7 +181,6 @@ def test_all_hosts_lose_power_and_come_back(site: Cluster, order: str) -> None:
             )
             assert refused.failed
         docker("start", last)
-    wait_until(site.primary, SOON, "a primary", interval=0.2)
     site.healthy()
     assert site.primary().value(f"COUNT(*) FROM notes.notes WHERE text = '{note}'") == "1"
 

@@ -45,11 +45,14 @@ class Cluster:
         return [server for server, good in zip(self.servers.values(), fit, strict=True) if good]
 
     def primary(self) -> Database:
-        """Return the one that takes writes; there is never a second one."""
-        found = self.named("primary")
-        assert len(found) <= 1, found
-        assert found, "nobody takes writes"
-        return found[0]
+        """Return the one that takes writes, when there is one; never are there two."""
+
+        def one() -> Database:
+            found = self.named("primary")
+            assert len(found) == 1, f"these take writes: {[server.name for server in found]}"
+            return found[0]
+
+        return wait_until(one, SOON, "a primary", interval=0.1)
 
     def others(self, *but: Database) -> list[Database]:
         return [server for server in self.servers.values() if server not in but]

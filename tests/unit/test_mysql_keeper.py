@@ -63,7 +63,8 @@ def test_nobody_begins_while_one_is_missing(away: str, how: str) -> None:
 
 def test_never_two_begin_and_somebody_always_does() -> None:
     """Whatever members hold, and whoever is on the way of whatever."""
-    states = [decision.OFFLINE, decision.DOWN, decision.FORMING, decision.JOINING, decision.LOST, decision.SETTLING]
+    states = [decision.OFFLINE, decision.DOWN, decision.FORMING, decision.JOINING, decision.LOST, decision.LEFT]
+    states += [decision.SETTLING]
     for last in itertools.product([9, 10, 11], repeat=3):
         for state in itertools.product(states, repeat=3):
             reports = [member(*each) for each in zip(NAMES, last, state, strict=True)]
@@ -149,6 +150,12 @@ def test_a_member_without_a_majority() -> None:
     # Galera finds a majority again by itself.
     online = {"db2": member("db2", state=decision.ONLINE), "db3": None}
     assert decide(replace(lost, self_healing=True), online).action == "wait"
+
+
+@pytest.mark.parametrize("state", [decision.ONLINE, decision.LEFT, decision.JOINING])
+def test_a_server_that_runs_on_outside_is_stopped_so_that_it_joins_again(state: str) -> None:
+    left = member("db1", state=decision.LEFT, self_healing=True)
+    assert decide(left, {"db2": member("db2", state=state, self_healing=True), "db3": None}).action == "stop"
 
 
 def test_a_server_outside_of_the_cluster_is_left_alone() -> None:

@@ -15,6 +15,7 @@ ONLINE = "online"  # in a cluster that has a majority
 JOINING = "joining"  # on its way into one
 FORMING = "forming"  # about to begin the cluster anew
 LOST = "lost"  # without a majority: it still runs, but can commit nothing
+LEFT = "left"  # its server runs on, but has given up its membership (Galera)
 ALONE = "alone"  # takes writes outside of any cluster
 SETTLING = "settling"  # in no cluster, and on the way to what it will hold
 OFFLINE = "offline"  # in no cluster; what it holds does not change
@@ -86,6 +87,9 @@ def decide(me: Report, others: Mapping[str, Report | None], without: Iterable[st
         return Step("wait", "the server takes writes outside of the cluster; run site.yml")
     if me.state == SETTLING:
         return Step("wait", me.why or "it executes what it had received")
+
+    if me.state == LEFT:
+        return Step("stop", "the server has left the cluster, and finds the way back by a restart only")
 
     given_up = set(without)
     heard = {name: report for name, report in others.items() if report and report.state != DOWN}

@@ -14,7 +14,7 @@ from typing import Any
 import pymysql
 
 from database import Database
-from decision import ALONE, DOWN, JOINING, LOST, OFFLINE, ONLINE, SETTLING, Report
+from decision import ALONE, DOWN, JOINING, LEFT, LOST, OFFLINE, ONLINE, SETTLING, Report
 
 SERVICE = "mariadb.service"
 GRASTATE = Path("/var/lib/mysql/grastate.dat")
@@ -59,13 +59,13 @@ class Member(Database):
                 return self._own(SETTLING, why="it finds out what it holds")
             return self._own(OFFLINE, holds=self.position)
         self.position = None
+        moving = unit in ("activating", "deactivating")
         try:
-            return self._running()
+            return self._running(moving)
         except (pymysql.MySQLError, OSError) as error:
-            starting = unit in ("activating", "deactivating")
-            return self._own(JOINING if starting else DOWN, why=str(error.args[-1] if error.args else error))
+            return self._own(JOINING if moving else DOWN, why=str(error.args[-1] if error.args else error))
 
-    def _running(self) -> Report:
+    def _running(self, moving: bool) -> Report:
         rows = self.query("SHOW GLOBAL STATUS LIKE 'wsrep%'")
         status = {row["Variable_name"]: row["Value"] for row in rows}
         writes = not self.query("SELECT @@GLOBAL.read_only AS read_only")[0]["read_only"]
@@ -74,6 +74,10 @@ class Member(Database):
         # While it gets its data it is not in the majority yet.
         if status["wsrep_local_state_comment"].startswith("Join"):
             state = JOINING
+        # Cut off, it looks for the others all the time. It does not any more when its data differ from theirs, or when
+        # what it lacked came incomplete: it says that it needs a restart, and runs on.
+        elif status["wsrep_connected"] == "OFF":
+            state = JOINING if moving else LEFT
         elif status["wsrep_cluster_status"] != "Primary":
             state = LOST
         else:

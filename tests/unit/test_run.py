@@ -1,0 +1,36 @@
+"""What bin/test shows of a step that failed."""
+
+from tests.run import tail
+
+OUTPUT = """
+TASK [first] ***
+fatal: [db1]: FAILED! => no package
+
+TASK [second] ***
+fatal: [db2]: FAILED! => never mind
+...ignoring
+
+TASK [third] ***
+ok: [db2]
+
+TASK [fourth] ***
+[ERROR]: nobody is primary
+fatal: [db2]: FAILED! => nobody is primary
+
+PLAY RECAP ***
+db1 : failed=1
+"""
+
+
+def test_every_task_that_failed_is_shown_and_nothing_else() -> None:
+    shown = tail(OUTPUT.splitlines(keepends=True))
+    assert "no package" in shown
+    assert "nobody is primary" in shown
+    assert "never mind" not in shown
+    assert "third" not in shown
+    assert "RECAP" not in shown
+
+
+def test_without_a_task_that_failed_the_end_is_shown() -> None:
+    lines = [f"line {number}\n" for number in range(99)]
+    assert tail(lines, 3) == "line 96\nline 97\nline 98\n"

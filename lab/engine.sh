@@ -31,6 +31,7 @@ engine_packages() {
   local packages=(curl)
   have dockerd || packages+=(docker.io)
   have iptables || packages+=(iptables)
+  have ip || packages+=(iproute2)  # which says what subnets are free
   [[ $(apt-cache madison docker-cli 2>/dev/null) ]] && ! have docker && packages+=(docker-cli)
   if ((${#packages[@]} > 1)) || ! have curl; then apt_install "${packages[@]}"; fi
 }

@@ -4,6 +4,7 @@
 # DIR/network6 the matching IPv6 prefix, empty where the machine should have none.
 set -euo pipefail
 name=$1 dir=$2
+command -v ip >/dev/null || { echo "network.sh: needs the command ip, of the package iproute2" >&2; exit 1; }
 
 network_value() { docker network inspect -f "$1" "$name" 2>/dev/null; }
 

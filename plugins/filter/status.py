@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from ..module_utils import mysql_gtid
@@ -17,14 +19,19 @@ def status_screen(
     vips: list[str],
     engine: str,
     topology: str,
+    now: float | None = None,
 ) -> list[str]:
     """Return the lines of the screen.
 
     :param hosts: by name, what ``tandem.web.host_status`` returned; without ``versions`` where a host did not answer.
     :param databases: of the loop over the members that ran ``tandem.web.mysql_state``.
     :param vips: the virtual addresses.
+    :param now: Unix time that ages are told of; the clock's by default.
     """
-    lines = [f"Databases: {engine}, {topology}", *_table(_databases(databases, engine))]
+    rows = (_members if topology == "cluster" else _databases)(databases, engine)
+    lines = [f"Databases: {engine}, {topology}", *_table(rows)]
+    if kept := _backups(hosts, time.time() if now is None else now):
+        lines += ["", "Backups", *_table(kept)]
     if vips:
         lines += ["", "Virtual addresses"]
         lines += _table([[vip, " and ".join(_holders(hosts, vip)) or "NOBODY holds it"] for vip in vips])
@@ -39,6 +46,67 @@ def with_item(pair: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
     return {**(result or {}), "item": member}
 
 
+def _down(result: dict[str, Any]) -> list[str]:
+    reason = (result.get("state") or {}).get("error") or result.get("msg") or "unreachable"
+    return [result["item"]["name"], "DOWN", f"does not answer: {reason}"[:80]]
+
+
+def _members(results: list[dict[str, Any]], engine: str) -> list[list[str]]:
+    """Return a row for each member of a cluster, and one for what is wrong with all of them."""
+    rows, writing = [], []
+    online = sum((result.get("state") or {}).get("cluster", {}).get("state") == "ONLINE" for result in results)
+    for result in results:
+        name, state = result["item"]["name"], result.get("state") or {}
+        if not state.get("running"):
+            rows.append(_down(result))
+            continue
+        cluster = state["cluster"] or {"state": "OFFLINE", "majority": False}
+        facts = [f"{mysql_gtid.count(engine, state['gtid'])} transactions", _series(state["version"])]
+        if cluster["state"] != "ONLINE" or not cluster["majority"]:
+            words = cluster["state"] if cluster["state"] != "ONLINE" else "without a majority"
+            rows.append([name, "OUTSIDE", f"not in the cluster: {words}", *facts])
+        elif state["writable"]:
+            writing.append(name)
+            rows.append([name, "primary", f"takes writes, {online} of {len(results)} members are online", *facts])
+        else:
+            rows.append([name, "replica", "online", *facts])
+    if len(writing) != 1:
+        rows.append(["", "PROBLEM", f"{' and '.join(writing)} take writes." if writing else "No member takes writes."])
+    return rows
+
+
+def _backups(hosts: dict[str, dict[str, Any]], now: float) -> list[list[str]]:
+    """Return what there is to restore from, and whether it was tried; nothing where no host knows of backups."""
+    told = [(name, task, values) for name, found in hosts.items() for task, values in found.get("backups", {}).items()]
+
+    def newest(metric: str, words: Callable[[str, dict[str, float]], str]) -> list[str]:
+        having = [(values[metric], name, values) for name, _task, values in told if metric in values]
+        if not having:
+            return ["NONE yet"]
+        moment, name, values = max(having, key=lambda each: each[0])
+        return [words(f"{_age(now - moment)} ago", values) + f" ({name})"]
+
+    def proof(age: str, values: dict[str, float]) -> str:
+        return f"{'restored' if values.get('proof_ok') == 1 else 'NOT PROVEN'}: the one of {age}"
+
+    if not told:
+        return []
+    return [
+        ["newest", *newest("newest_timestamp_seconds", lambda age, _: age)],
+        ["binary logs", *newest("archive_until_timestamp_seconds", lambda age, _: f"until {age}")],
+        ["proof", *newest("proof_backup_timestamp_seconds", proof)],
+        *(["FAILED", f"{task} on {name}"] for name, task, values in told if values.get("failed") == 1),
+    ]
+
+
+def _age(seconds: float) -> str:
+    """Return a time for people: in the greatest unit of which there are two."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"
+
+
 def _databases(results: list[dict[str, Any]], engine: str) -> list[list[str]]:
     names = {result["item"]["address"]: result["item"]["name"] for result in results}
     primary = mysql_primary(results)
@@ -46,8 +114,7 @@ def _databases(results: list[dict[str, Any]], engine: str) -> list[list[str]]:
     for result in results:
         name, state = result["item"]["name"], result.get("state") or {}
         if not state.get("running"):
-            reason = state.get("error") or result.get("msg") or "unreachable"
-            rows.append([name, "DOWN", f"does not answer: {reason}"[:80]])
+            rows.append(_down(result))
             continue
         held = f"{mysql_gtid.count(engine, state['gtid'])} transactions"
         if state["writable"]:

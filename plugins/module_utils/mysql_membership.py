@@ -26,6 +26,8 @@ UNFIT = (
     "The tables {tables} have no primary key or are not InnoDB, and a cluster cannot take writes to those."
     " Change them first (ALTER TABLE), and run again."
 )
+# The words of the unit mysql-cluster (decision.py) for one that may not enter with what it holds.
+KEPT_OUT = "it holds transactions that the cluster does not"
 STATUS = Path("/run/mysql-cluster/status")
 
 

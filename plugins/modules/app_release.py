@@ -165,14 +165,14 @@ class Application:
             raise ReleaseError(f"Release {release} failed: {error}\n{self._go_back(before)}") from error
         self._send_requests_to(self.main)
         self._stop_next()
-        (self.releases / release / ".complete").touch()
+        (self.releases / release / ".served").touch()
         self.stamp.write_text(self.state(release))
 
     def prune(self, keep: int) -> list[str]:
-        """Remove all but the releases that served last, and those that were never completed."""
+        """Remove all but the releases that served last; one that was refused never did."""
 
         def last_served(release: Path) -> float:
-            marker = release / ".complete"
+            marker = release / ".served"
             return marker.stat().st_mtime if marker.exists() else 0
 
         newest_first = sorted(self.releases.iterdir(), key=last_served, reverse=True)

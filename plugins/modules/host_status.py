@@ -24,6 +24,9 @@ options:
     type: list
     elements: str
     default: []
+  metrics:
+    description: Directory of the metric files that tell about backups.
+    type: path
 author: The Tandem founders
 """
 
@@ -49,6 +52,10 @@ certificates:
   description: Days that are left by the name of the file; negative when it has expired.
   returned: always
   type: dict
+backups:
+  description: By task of backups on this host, what its metric file says; the greatest of several values.
+  returned: always
+  type: dict
 """
 
 import glob
@@ -66,11 +73,24 @@ def version(text: str) -> str:
     return re.sub(r"^\d+:|[-+~].*$", "", text)
 
 
+def backups(directory: str) -> dict[str, dict[str, float]]:
+    """Return what the metric files in a directory say of backups: values by name, by task."""
+    found: dict[str, dict[str, float]] = {}
+    for path in sorted(glob.glob(f"{directory}/backup-*.prom")):
+        with open(path, encoding="utf-8") as file:
+            lines = re.findall(r'^tandem_backup_(\w+)\{task="(\w+)".*\} (\S+)$', file.read(), re.MULTILINE)
+        for name, task, value in lines:
+            values = found.setdefault(task, {})
+            values[name] = max(values.get(name, float("-inf")), float(value))
+    return found
+
+
 def main() -> None:
     """Run the module."""
     lists = ("packages", "addresses", "certificates")
     module = AnsibleModule(
-        argument_spec={name: {"type": "list", "elements": "str", "default": []} for name in lists},
+        argument_spec={name: {"type": "list", "elements": "str", "default": []} for name in lists}
+        | {"metrics": {"type": "path"}},
         supports_check_mode=True,
     )
     versions, days = {}, {}
@@ -89,7 +109,8 @@ def main() -> None:
         if code == 0:
             end = ssl.cert_time_to_seconds(output.strip().partition("=")[2])
             days[os.path.basename(path).removesuffix(".pem")] = int((end - time.time()) // 86400)
-    module.exit_json(changed=False, versions=versions, held=held, certificates=days)
+    told = backups(module.params["metrics"]) if module.params["metrics"] else {}
+    module.exit_json(changed=False, versions=versions, held=held, certificates=days, backups=told)
 
 
 if __name__ == "__main__":

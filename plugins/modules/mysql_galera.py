@@ -106,14 +106,22 @@ class Member:
             server.query("RESET REPLICA ALL")
 
     def wait(self) -> None:
-        """Wait until it is online."""
+        """Wait until it is online; one that is kept out for what it holds gives that up, if it may."""
         deadline = time.monotonic() + self.params["patience"]
+        kept_out = False
         while not self.module.check_mode:
             now = self.look()
             if now["cluster"].get("state") == "ONLINE":
                 return
+            why = mysql_membership.waits_for() or "see its journal"
+            if mysql_membership.KEPT_OUT in why and not kept_out:
+                kept_out = True
+                if not self.params["reseed_errant"]:
+                    self.module.fail_json(msg=f"The server stays out of its cluster: {why}")
+                # Without it, it has no history, and gets all data from another member.
+                GRASTATE.unlink(missing_ok=True)
+                self.run("systemctl", "restart", "mysql-cluster.service")
             if time.monotonic() > deadline:
-                why = mysql_membership.waits_for() or "see its journal"
                 self.module.fail_json(msg=f"The server is not in its cluster after {self.params['patience']} s: {why}")
             time.sleep(0.5)
 

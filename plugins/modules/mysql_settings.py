@@ -10,6 +10,8 @@ description:
   - Compares what the server runs with to what its configuration file says, and changes at run time what can be.
   - What cannot is returned as C(restart), as long as the server was started before the file was written, or the file
     is about to be.
+  - A certificate that was installed and that the server does not use yet, since the run that brought it was cut off, is
+    read again.
 options:
   settings:
     description:
@@ -51,12 +53,14 @@ applied:
 """
 
 import os
+import ssl
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tandem.web.plugins.module_utils import mysql
 
 WRONG_VALUE = (1231, 1232)
 AT_START_ONLY = (1238,)
+RELOAD_TLS = {"mysql": "ALTER INSTANCE RELOAD TLS", "mariadb": "FLUSH LOCAL SSL"}
 
 
 def changeable(server: mysql.Server, name: str) -> bool:
@@ -66,6 +70,16 @@ def changeable(server: mysql.Server, name: str) -> bool:
     except mysql.DatabaseError as error:
         return error.code not in AT_START_ONLY
     return True
+
+
+def has_older_certificate(server: mysql.Server, module: AnsibleModule, path: str) -> bool:
+    """Tell whether the server uses another certificate than the one that is in its file, by when the two end."""
+    code, output, _ = module.run_command(["openssl", "x509", "-noout", "-enddate", "-in", path])
+    used = server.query("SHOW GLOBAL STATUS LIKE 'Ssl_server_not_after'")
+    ends = [output.strip().partition("=")[2], *(row["Value"] for row in used)]
+    if code or len(ends) < 2 or not all(ends):
+        return False
+    return len({ssl.cert_time_to_seconds(end) for end in ends}) > 1
 
 
 def main() -> None:
@@ -100,6 +114,11 @@ def main() -> None:
                 # A server may round a value, and would then differ from it for ever.
                 if server.variables()[name] != running[name]:
                     applied.append(name)
+        certificate = running.get("ssl_cert", "")
+        if os.path.isabs(certificate) and has_older_certificate(server, module, certificate):
+            applied.append("ssl_cert")
+            if not module.check_mode:
+                server.query(RELOAD_TLS[server.engine])
         if restart and not module.params["pending"] and server.started_at() > os.stat(module.params["config"]).st_mtime:
             restart = []
     except mysql.DatabaseError as error:

@@ -160,7 +160,15 @@ class Ruleset:
         return True
 
     def running(self) -> bool:
-        return self.run("iptables", "--wait", "-S", "ufw-user-input", check=False)[0] == 0
+        """Tell whether ufw's chains are in the kernel, for each family that this kernel has.
+
+        Where one of them is missing (IPV6=no until now), ufw has to make its own before any rule makes sense.
+        """
+        chains = {4: "ufw-user-input", 6: "ufw6-user-input"}
+        tables = [
+            self.run(IPTABLES[version], "--wait", "-S", chains[version], check=False) for version in self.versions
+        ]
+        return not any(code for code, _ in tables)
 
     def trial(self) -> None:
         if TRIAL.exists():  # the run that began it is gone

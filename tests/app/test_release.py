@@ -67,11 +67,14 @@ def test_an_unknown_release_is_refused_by_name(notes, original):
 
 
 def test_five_releases_are_kept(host: Host, notes, original):
+    """Those that served last, whatever was made and refused since."""
     for number in range(6):
         notes.make_release(f"test-{number}")
-    host.run_expect([0], f"touch {RELEASES}/{original}/.complete")
+    for number in range(1, 4):
+        host.run_expect([0], f"touch --date '{number} minutes ago' {RELEASES}/test-{number}/.served")
+    host.run_expect([0], f"touch {RELEASES}/{original}/.served")
     notes.roll("test-0")
-    assert set(host.file(RELEASES).listdir()) == {"test-0", original, "test-3", "test-4", "test-5"}
+    assert set(host.file(RELEASES).listdir()) == {"test-0", original, "test-1", "test-2", "test-3"}
 
 
 def test_it_starts_with_the_host(host, notes):

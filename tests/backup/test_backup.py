@@ -3,7 +3,6 @@
 The tests run from top to bottom; the last one leaves a damaged repository behind. They serve both engines.
 """
 
-import json
 import re
 import subprocess
 import time
@@ -13,8 +12,9 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
-from tests.support.databases import Database, databases, play
+from tests.support.databases import Database, databases
 from tests.support.inventory import read_inventory
+from tests.support.play import play
 from tests.support.wait import wait_until
 
 METRICS = "/var/lib/prometheus/node-exporter"
@@ -35,7 +35,7 @@ class Site:
 
     def restore(self, fails: bool = False, **variables: Any) -> str:
         """Run the playbook and return what it printed."""
-        done = play(self.inventory, "playbooks/restore.yml", "-e", json.dumps(variables))
+        done = play(self.inventory, "playbooks/restore.yml", **variables)
         assert bool(done.returncode) == fails
         return done.stdout
 

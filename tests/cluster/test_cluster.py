@@ -11,7 +11,8 @@ import time
 import pytest
 
 from tests.support.cluster import Cluster, docker, says
-from tests.support.databases import SOON, play
+from tests.support.databases import SOON
+from tests.support.play import play
 from tests.support.wait import wait_until
 
 KEEPER = 9201
@@ -196,9 +197,9 @@ def test_a_member_that_is_lost_for_good_is_given_up_by_name(site: Cluster) -> No
         assert refused.returncode
         assert f"-e mysql_recover_without={lost.name}" in refused.stdout
         assert site.named("primary") == []
-        wrong = play(site.inventory, "playbooks/recover.yml", "-e", f"mysql_recover_without={primary.name}")
+        wrong = play(site.inventory, "playbooks/recover.yml", mysql_recover_without=primary.name)
         assert wrong.returncode
-        done = play(site.inventory, "playbooks/recover.yml", "-e", f"mysql_recover_without={lost.name}")
+        done = play(site.inventory, "playbooks/recover.yml", mysql_recover_without=lost.name)
         assert f"{primary.name} is in the cluster" in done.stdout
         site.write("without the lost one")
     finally:

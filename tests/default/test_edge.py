@@ -1,7 +1,8 @@
 """The site's front door: the virtual address, the certificate, and what a TLS scanner thinks of it."""
 
-import subprocess
-import sys
+import socket
+import ssl
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import testinfra
 
 from tests.support.http import get
 from tests.support.inventory import read_inventory
+from tests.support.play import play
+from tests.support.tls import complies
 from tests.support.wait import wait_until
 
 
@@ -50,6 +53,35 @@ def test_http_leads_to_https(domain: str, vip: str) -> None:
     assert answer.headers["location"] == f"https://{domain}/notes?limit=1"
 
 
+def test_http2_is_spoken(domain: str, vip: str, root: Path) -> None:
+    context = ssl.create_default_context(cafile=root)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection((vip, 443), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=domain) as secure,
+    ):
+        assert secure.selected_alpn_protocol() == "h2"
+
+
+def test_http3_where_it_is_wanted(request: pytest.FixtureRequest, domain: str, vip: str) -> None:
+    inventory = request.config.option.ansible_inventory
+    lb1, client = (testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in ("lb1", "client1"))
+    if "+QUIC " not in lb1.check_output("haproxy -vv") or " HTTP3 " not in client.check_output("curl --version"):
+        pytest.skip("HAProxy or curl has no QUIC here")
+    roll = partial(play, inventory, "site.yml", "--limit", "loadbalancers", "--tags", "haproxy,ufw")
+    ask = f"curl --silent --max-time 5 --cacert /etc/tandem/acme-root.pem --resolve {domain}:443:{vip}"
+    ask += f" --write-out ' %{{http_version}} %header{{alt-svc}}' https://{domain}/whoami"
+    try:
+        assert roll(haproxy_http3=True).returncode == 0
+        assert client.check_output(f"{ask} --http2").endswith(' 2 h3=":443"; ma=3600')
+        answer = client.check_output(f"{ask} --http3-only")
+        assert '"web"' in answer
+        assert " 3 " in answer
+    finally:
+        assert roll().returncode == 0
+    assert client.run(f"{ask} --http3-only").failed
+
+
 def test_exactly_one_load_balancer_holds_the_virtual_address(request: pytest.FixtureRequest, vip: str) -> None:
     inventory = request.config.option.ansible_inventory
     holders = [
@@ -59,6 +91,24 @@ def test_exactly_one_load_balancer_holds_the_virtual_address(request: pytest.Fix
         in testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory).check_output("ip -o address")
     ]
     assert len(holders) == 1
+
+
+def test_a_load_balancer_that_does_not_serve_stops_the_run_before_the_next_one(request: pytest.FixtureRequest) -> None:
+    inventory = request.config.option.ansible_inventory
+    roll = partial(play, inventory, "site.yml", "--limit", "loadbalancers", "--tags", "haproxy")
+    both = [testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in ("lb1", "lb2")]
+
+    def changed() -> list[bool]:
+        return ["timeout client 31s" in host.check_output("tr -s ' ' < /etc/haproxy/haproxy.cfg") for host in both]
+
+    try:
+        run = roll(haproxy_timeout_client="31s", site_probe_path="/nowhere")
+        assert run.returncode != 0
+        assert "Status code was 404" in run.stdout
+        assert changed() == [True, False]
+    finally:
+        assert roll().returncode == 0
+    assert changed() == [False, False]
 
 
 def test_a_client_of_one_load_balancer_is_counted_by_the_other(
@@ -81,17 +131,4 @@ def test_a_client_of_one_load_balancer_is_counted_by_the_other(
 def test_tls_is_what_mozilla_recommends(
     balancer: str, domain: str, hostvars: dict[str, dict[str, Any]], root: Path
 ) -> None:
-    address = hostvars[balancer]["topology_address"]
-    scan = subprocess.run(
-        [
-            *(sys.executable, "-m", "sslyze", "--mozilla_config=intermediate"),
-            *("--certinfo", f"--certinfo_ca_file={root}", f"{domain}:443{{{address}}}"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    print(scan.stdout)
-    assert "OK - Compliant" in scan.stdout
-    assert scan.returncode == 0
+    assert complies(domain, hostvars[balancer]["topology_address"], "intermediate", ca=root)

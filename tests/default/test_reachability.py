@@ -5,6 +5,7 @@ lets through is silent. So the whole matrix can be told, whether something liste
 """
 
 import json
+import socket
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -159,3 +160,38 @@ def test_every_way_is_as_open_or_closed_as_the_topology_says(site: Site, capsys:
     pairs = sum(source != target for source in site.hosts for target in site.rules)
     expected = pairs * len(families) * sum(map(len, ports.values()))
     assert len(seen) == expected, f"only {len(seen)} of {expected} ways were seen"
+
+
+# Ten advertisements of a stranger, with the highest priority there is.
+ADVERTISE = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+for _ in range(10):
+    s.sendto({packet!r}, ({to!r}, 0))
+"""
+# Whose advertisements arrive in three seconds.
+HEAR = """
+import socket, time
+s, end, heard = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112), time.monotonic() + 3, set()
+s.settimeout(0.2)
+while time.monotonic() < end:
+    try:
+        heard.add(s.recvfrom(100)[1][0])
+    except TimeoutError:
+        pass
+print(*heard)
+"""
+
+
+def test_only_load_balancers_have_a_say_in_who_holds_the_virtual_address(site: Site) -> None:
+    vip = site.variables["lb1"]["site_vips"][0].split("/")[0]
+    holder, backup = sorted(
+        ("lb1", "lb2"), key=lambda name: f" {vip}/" not in site.hosts[name].check_output("ip -o addr")
+    )
+    to = site.address(backup, "IPv4")
+    packet = bytes([0x31, 1, 255, 1, 0, 20, 0, 0]) + socket.inet_aton(vip)
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(site.hosts[backup].check_output, "python3 -c %s", HEAR)
+        while not heard.done():
+            site.hosts["web1"].check_output("python3 -c %s", ADVERTISE.format(packet=packet, to=to))
+    assert heard.result().split() == [site.address(holder, "IPv4")]

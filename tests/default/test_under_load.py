@@ -1,4 +1,4 @@
-"""Three drills on the finished site, short and at a low rate; bin/drill runs all of them, and harder."""
+"""Three drills on the finished site; bin/drill runs all of them."""
 
 import json
 import subprocess
@@ -8,14 +8,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # A red drill on a machine that was too busy to send in time says nothing about the site: it gets another chance.
-CHANCES = 3
+CHANCES = 5
 LATE = 0.1  # seconds
 
 
 def drill(name: str, inventory: str) -> dict:
     """Run a drill against the scenario's lab and return its record."""
     done = subprocess.run(
-        [str(ROOT / "bin/drill"), "--inventory", inventory, "--rate", "50", name],
+        [str(ROOT / "bin/drill"), "--inventory", inventory, name],
         capture_output=True,
         text=True,
         check=False,
@@ -33,6 +33,6 @@ def test_drill_holds(name: str, request: pytest.FixtureRequest) -> None:
         record = drill(name, request.config.option.ansible_inventory)
         if record["passed"]:
             return
-        lateness = max(run["numbers"]["lateness"]["p99"] for run in record["runs"] if run["numbers"])
+        lateness = max((run["numbers"]["lateness"]["p99"] for run in record["runs"] if run["numbers"]), default=0.0)
         assert lateness > LATE, record["runs"]
-    pytest.skip(f"the machine was too busy to judge: {lateness:.2f} s late")
+    pytest.fail(f"the machine was too busy to judge, {CHANCES} times: {lateness:.2f} s late")

@@ -1,6 +1,8 @@
 """The edge of a site, as its clients and its web servers see it."""
 
 import http.client
+import select
+import socket
 import threading
 import time
 from collections import Counter
@@ -35,6 +37,20 @@ def test_client_above_its_limit_is_refused(lb):
     statuses = [lb.get(port=84, expect=None).status for _ in range(8)]
     assert statuses[0] == 200
     assert statuses[-1] == 429
+
+
+def test_client_that_takes_too_long_to_ask_is_sent_away(lb):
+    """Byte after byte, so that it is never silent for long."""
+    with socket.create_connection((lb.address, 80), timeout=20) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: www.tandem.test\r\nX-Slow: ")
+        began = time.monotonic()
+        answer = b""
+        while not answer:
+            assert time.monotonic() - began < SOON
+            client.sendall(b"a")
+            readable, _, _ = select.select([client], [], [], 0.5)
+            answer = client.recv(1000) if readable else b""
+    assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 def test_self_signed_certificate_stands_in_until_there_is_another(lb):

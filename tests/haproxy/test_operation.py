@@ -1,16 +1,14 @@
 """What whoever runs HAProxy sees of it, and that a mistake does not reach it."""
 
 import http.client
-import json
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.support.http import get
+from tests.support.play import play
+from tests.support.tls import complies
 from tests.support.wait import wait_until
 
-CONVERGE = Path(__file__).parents[2] / "molecule/haproxy/converge.yml"
 CONFIGURATION = "/etc/haproxy/haproxy.cfg"
 
 
@@ -19,10 +17,7 @@ def converge(request):
     """Run the role again with other inputs; return the run."""
 
     def run(**variables):
-        inventory = request.config.option.ansible_inventory
-        options = [f"--inventory={inventory}", f"--extra-vars={json.dumps(variables)}"]
-        command = ["ansible-playbook", *options, str(CONVERGE)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return play(request.config.option.ansible_inventory, "molecule/haproxy/converge.yml", **variables)
 
     return run
 
@@ -61,6 +56,17 @@ def test_process_that_cannot_start_fails_the_run_and_the_old_one_serves(lb, conv
     finally:
         lb.run(f"mv /tmp/haproxy.cfg {CONFIGURATION}")
         lb.reload()
+
+
+def test_tls_is_as_strict_as_it_is_told_to_be(lb, converge):
+    name, port = "first.tandem.test", 85
+    assert complies(name, lb.address, "intermediate", port)
+    assert not complies(name, lb.address, "modern", port)
+    try:
+        assert converge(haproxy_tls_profile="modern").returncode == 0
+        assert complies(name, lb.address, "modern", port)
+    finally:
+        assert converge().returncode == 0
 
 
 def test_clients_are_asked_to_leave_before_an_address_does(lb):

@@ -12,15 +12,18 @@ from testinfra.host import Host
 
 from tests.support.http import get
 from tests.support.inventory import read_inventory
+from tests.support.play import play
 from tests.support.wait import wait_until
 
 SOON = 20  # seconds
+CONFIGURATION = "/etc/keepalived/keepalived.conf"
 
 
 class Site:
     """Two load balancers and their two virtual addresses, from outside."""
 
     def __init__(self, inventory: str) -> None:
+        self.inventory = inventory
         variables = read_inventory(inventory)["_meta"]["hostvars"]
         self.containers = {name: variables[name]["ansible_host"] for name in ("lb1", "lb2")}
         self.address1, self.address2 = (f"{variables['lb1']['lab_network']}.{last}" for last in (100, 101))
@@ -32,6 +35,10 @@ class Site:
 
     def docker(self, command: str, name: str) -> None:
         subprocess.run(["docker", command, self.containers[name]], check=True, capture_output=True)
+
+    def converge(self, *arguments: str, **variables: object) -> subprocess.CompletedProcess[str]:
+        """Run the role again, with other inputs."""
+        return play(self.inventory, "molecule/keepalived/converge.yml", *arguments, **variables)
 
     def server(self, address: str) -> str:
         return get("http://virtual.address/", address=address, timeout=0.5).body
@@ -140,6 +147,27 @@ def test_reload_moves_nothing(site: Site) -> None:
         lb1.check_output("systemctl reload keepalived.service")
         assert site.server(site.address1) == "lb1"
         assert site.server(site.address2) == "lb2"
+
+
+def test_a_refused_configuration_changes_nothing(site: Site) -> None:
+    lb1 = site.host("lb1")
+    before = lb1.file(CONFIGURATION).content_string
+    run = site.converge("--limit", "lb1", keepalived_check_command='/bin/true" nonsense {')
+    assert run.returncode != 0
+    assert CONFIGURATION in run.stdout
+    assert lb1.file(CONFIGURATION).content_string == before
+    site.expect(address1="lb1", address2="lb2")
+
+
+def test_an_address_returns_where_that_is_wanted(site: Site) -> None:
+    try:
+        assert site.converge(keepalived_preempt=True).returncode == 0
+        site.docker("kill", "lb1")
+        site.expect(address1="lb2", address2="lb2")
+        site.docker("start", "lb1")
+        site.expect(address1="lb1", address2="lb2")
+    finally:
+        assert site.converge().returncode == 0
 
 
 def test_state_is_exported(site: Site) -> None:

@@ -1,12 +1,10 @@
 """Who is asked and answers, who else may ask, and what Prometheus makes of it."""
 
-import subprocess
-
 import pytest
 
 from tests.monitoring.conftest import Site
 from tests.support.http import get
-from tests.support.roles import ROOT
+from tests.support.play import play
 from tests.support.wait import wait_until
 
 PORTS = {"node": 9100, "haproxy": 8405, "nginx": 9113, "app": 9117, "mysqld": 9104}
@@ -148,9 +146,8 @@ def test_every_rule_is_evaluated_and_every_recording_rule_gives_data(site: Site)
 def test_a_rule_that_prometheus_would_refuse_never_gets_to_its_place(site: Site) -> None:
     """The run fails with promtool's own words, and Prometheus goes on as it was."""
     before = site.mon1.check_output("cat /etc/prometheus/rules/* /etc/prometheus/prometheus.yml | sha256sum")
-    broken = '{"prometheus_more_rules": {"broken": [{"name": "g", "rules": [{"record": "x", "expr": "sum("}]}]}}'
-    command = ["ansible-playbook", "-i", site.inventory, ROOT / "site.yml", "--tags", "prometheus", "-e", broken]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    broken = {"broken": [{"name": "g", "rules": [{"record": "x", "expr": "sum("}]}]}
+    run = play(site.inventory, "site.yml", "--tags", "prometheus", prometheus_more_rules=broken)
     assert run.returncode != 0
     assert "unclosed left parenthesis" in run.stdout
     assert site.mon1.check_output("cat /etc/prometheus/rules/* /etc/prometheus/prometheus.yml | sha256sum") == before

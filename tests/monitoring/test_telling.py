@@ -5,12 +5,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.monitoring.conftest import Site
-from tests.support.roles import ROOT
+from tests.support.play import play
 from tests.support.wait import wait_until
 
 SOON = 120  # seconds, for a busy machine; how fast it is belongs to the drills
@@ -107,8 +108,8 @@ def test_a_host_that_is_down_is_told_and_not_all_that_was_on_it(site: Site, mail
 
 def test_a_planned_change_is_no_news_but_what_clients_notice_is(site: Site, mailbox: Mailbox) -> None:
     """Silenced as site.yml does it, while a run is under way."""
-    silence = ["ansible-playbook", "-i", site.inventory, ROOT / "playbooks/silence.yml", "-e", "silence_name=test"]
-    subprocess.run([*silence, "-e", "silence_state=present"], check=True, capture_output=True)
+    silence = partial(play, site.inventory, "playbooks/silence.yml", silence_name="test")
+    assert silence(silence_state="present").returncode == 0
     try:
         with stopped(site, "web1", "nginx.service"):
             wait_until(lambda: site.query('ALERTS{alertname="WebServersLost",alertstate="firing"}'), SOON, "the alert")
@@ -116,15 +117,14 @@ def test_a_planned_change_is_no_news_but_what_clients_notice_is(site: Site, mail
             wait_until(lambda: "SiteUnreachable" in mailbox.alerts(), SOON, "what clients notice", interval=1)
             assert not {"WebServersLost", "NginxDown web1"} & set(mailbox.alerts())
             # Back to work: what is still wrong is told.
-            subprocess.run([*silence, "-e", "silence_state=absent"], check=True, capture_output=True)
+            assert silence(silence_state="absent").returncode == 0
             wait_until(lambda: "WebServersLost" in mailbox.alerts(), SOON, "the alert after the silence", interval=1)
     finally:
-        subprocess.run([*silence, "-e", "silence_state=absent"], check=True, capture_output=True)
+        silence(silence_state="absent")
 
 
 def test_a_run_takes_its_silence_back(site: Site) -> None:
-    run = ["ansible-playbook", "-i", site.inventory, ROOT / "site.yml", "--tags", "none"]
-    subprocess.run(run, check=True, capture_output=True)
+    assert play(site.inventory, "site.yml", "--tags", "none").returncode == 0
     asked = site.fetch("mon1", "http://127.0.0.1:9093/api/v2/silences")[1]
     silences = [each for each in json.loads(asked) if each["comment"] == "site.yml"]
     assert silences

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.databases import SOON, Database, Topology, answers, has, replicated
+from tests.support.play import play
 from tests.support.wait import wait_until
 
 SETTINGS = "Configure | Settings"
@@ -267,6 +268,19 @@ def test_no_password_is_printed_or_listed(site: Topology, verbose: str) -> None:
     secrets = [site.db1.variables[name] for name in ("secret_mysql_app", "mysql_replication_password")]
     processes = site.db1.host.check_output("ps axww") + site.db2.host.check_output("ps axww")
     assert not [secret for secret in secrets if secret in verbose or secret in processes]
+
+
+def test_a_certificate_that_a_cut_off_run_brought_is_used_after_the_next_one(site: Topology) -> None:
+    def ends() -> list[str]:
+        return [server.status("Ssl_server_not_after") for server in (site.db1, site.db2)]
+
+    before = ends()
+    # It installs certificates, and tells no server.
+    assert play(site.inventory, "molecule/mysql/prepare.yml", pki_renew_days=400).returncode == 0
+    assert ends() == before
+    site.converge()
+    assert not set(ends()) & set(before)
+    assert "changed=0" in site.converge()
 
 
 # --- Members come, break and move -------------------------------------------------------------------

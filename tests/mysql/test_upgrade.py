@@ -3,14 +3,14 @@
 They run last, on whatever servers there are by then.
 """
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.databases import Topology, answers, has, play, replicated
+from tests.support.databases import Topology, answers, has, replicated
 from tests.support.packages import offer_newer, version
+from tests.support.play import play
 
 PACKAGE = {"mysql": "mysql-server", "mariadb": "mariadb-server"}
 SETTING = {"back_log": 80}  # takes a restart
@@ -22,8 +22,8 @@ class Site(Topology):
     def upgrade(self, *arguments: str, fails: bool = False, **variables: object) -> str:
         """Do what upgrade.yml does, and return what it printed on one line."""
         scenario = Path(self.inventory).parent.name
-        extra = json.dumps({"scenario_hosts": self.members, **variables})
-        done = play(self.inventory, f"molecule/{scenario}/upgrade.yml", "-e", extra, *arguments)
+        variables = {"scenario_hosts": self.members, **variables}
+        done = play(self.inventory, f"molecule/{scenario}/upgrade.yml", *arguments, **variables)
         assert bool(done.returncode) == fails, done.stdout[-4000:]
         return " ".join(done.stdout.split())
 

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import subprocess
 import uuid
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import testinfra
 
 from tests.support.http import get, request
 from tests.support.inventory import read_inventory
+from tests.support.play import play
 from tests.support.wait import wait_until
 
 CONVERGE = Path(__file__).parents[2] / "molecule/nginx/converge.yml"
@@ -158,18 +158,8 @@ def test_counters_are_local(web2):
 
 def test_refused_configuration_changes_nothing(web2, request):
     before = web2.host.file("/etc/nginx/nginx.conf").content_string
-    run = subprocess.run(
-        [
-            "ansible-playbook",
-            f"--inventory={request.config.option.ansible_inventory}",
-            "--limit=web2",
-            '--extra-vars={"nginx_server_config": ["no_such_directive on;"]}',
-            str(CONVERGE),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    inventory = request.config.option.ansible_inventory
+    run = play(inventory, CONVERGE, "--limit", "web2", nginx_server_config=["no_such_directive on;"])
     assert run.returncode != 0
     assert 'unknown directive "no_such_directive"' in run.stdout
     assert web2.host.file("/etc/nginx/nginx.conf").content_string == before

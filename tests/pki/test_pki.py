@@ -1,14 +1,14 @@
 """Certificates: made on their hosts, signed by one CA, trusted between hosts, renewed in time."""
 
-import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import testinfra
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from tests.support.play import play
 
 CONVERGE = Path(__file__).parents[2] / "molecule/pki/converge.yml"
 PKI = "/etc/tandem/pki"
@@ -41,9 +41,7 @@ def converge(inventory):
     """Run the role again, on the same hosts."""
 
     def run(*options, **variables):
-        command = ["ansible-playbook", "-i", inventory, str(CONVERGE), *options]
-        done = subprocess.run([*command, "-e", json.dumps(variables)], capture_output=True, text=True, check=False)
-        print(done.stdout, done.stderr)
+        done = play(inventory, CONVERGE, *options, **variables)
         assert done.returncode == 0
         return done.stdout
 

@@ -1,11 +1,11 @@
 """A cluster of database servers in a lab: who takes writes, and what becomes of it when hosts are lost."""
 
-import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tests.support.databases import SOON, Database, databases, play
+from tests.support.databases import SOON, Database, databases
+from tests.support.play import play
 from tests.support.wait import wait_until
 
 
@@ -21,8 +21,7 @@ class Cluster:
     def converge(self, *arguments: str, fails: bool = False, **variables: object) -> str:
         """Run the role and return what it printed."""
         scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
-        extra = ("-e", json.dumps(variables)) if variables else ()
-        done = play(self.inventory, f"molecule/{scenario}/converge.yml", *extra, *arguments)
+        done = play(self.inventory, f"molecule/{scenario}/converge.yml", *arguments, **variables)
         assert bool(done.returncode) == fails, done.stdout[-4000:]
         return done.stdout
 
@@ -34,7 +33,7 @@ class Cluster:
     def play(self, name: str, *arguments: str, fails: bool = False, **variables: object) -> str:
         """Run a playbook of the scenario, and return what it printed on one line."""
         scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
-        done = play(self.inventory, f"molecule/{scenario}/{name}.yml", "-e", json.dumps(variables), *arguments)
+        done = play(self.inventory, f"molecule/{scenario}/{name}.yml", *arguments, **variables)
         assert bool(done.returncode) == fails, done.stdout[-4000:]
         return " ".join(done.stdout.split())
 

@@ -1,20 +1,16 @@
 """Database servers of a lab, asked directly: by SQL as root on their hosts, as a client over the network, by HTTP."""
 
-import json
-import os
-import subprocess
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 
 import testinfra
 
 from tests.support.http import Answer, get
 from tests.support.inventory import read_inventory
+from tests.support.play import play
 from tests.support.wait import wait_until
 
 SOON = 120  # seconds, for a busy machine; how fast it is belongs to the drills
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Database:
@@ -83,22 +79,6 @@ def databases(inventory: str) -> dict[str, Database]:
     return {name: Database(name, variables) for name, variables in hostvars.items() if name.startswith("db")}
 
 
-def play(inventory: str, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a playbook against a lab; its output is shown when the test fails."""
-    done = subprocess.run(
-        ["ansible-playbook", "-i", inventory, playbook, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    print(done.stdout)
-    return done
-
-
 class Topology:
     """The servers of the scenario, and the role that makes them."""
 
@@ -131,16 +111,16 @@ class Topology:
         if begin:
             arguments = (*arguments, "--start-at-task", f"tandem.web.mysql : {begin}")
         scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
-        extra = json.dumps({"scenario_hosts": self.members, **variables})
-        done = play(self.inventory, f"molecule/{scenario}/converge.yml", "-e", extra, *arguments)
+        variables = {"scenario_hosts": self.members, **variables}
+        done = play(self.inventory, f"molecule/{scenario}/converge.yml", *arguments, **variables)
         assert fails is None or bool(done.returncode) == fails, done.stdout[-4000:]
         return done.stdout
 
     def move(self, how: str, *arguments: str, fails: bool = False, **variables: object) -> str:
         """Do what switchover.yml (``switchover_replication``) or failover.yml (``failover``) does."""
         scenario = self.inventory.rstrip("/").rsplit("/", 2)[-2]
-        extra = json.dumps({"scenario_hosts": self.members, "move": how, **variables})
-        done = play(self.inventory, f"molecule/{scenario}/move.yml", "-e", extra, *arguments)
+        variables = {"scenario_hosts": self.members, "move": how, **variables}
+        done = play(self.inventory, f"molecule/{scenario}/move.yml", *arguments, **variables)
         assert bool(done.returncode) == fails, done.stdout[-4000:]
         return done.stdout
 

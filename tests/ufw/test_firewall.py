@@ -1,20 +1,18 @@
 """The firewall as it is met: from another host, from the controller's SSH, and by somebody who errs."""
 
-import json
-import os
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import pytest
 import testinfra
 from testinfra.host import Host
 
 from tests.support.inventory import read_inventory
+from tests.support.play import play
 from tests.support.wait import wait_until
 
-ROOT = Path(__file__).parents[2]
 DECLARED, UNDECLARED, EVERYBODY = 7001, 7002, 7003
 # Exits 0 when a connection is accepted, else 1.
 CONNECT = "import socket, sys; sys.exit(socket.socket({family}).connect_ex(({address!r}, {port})) and 1)"
@@ -38,17 +36,7 @@ class Lab:
     def converge(self, rules: list[dict] | None = None, **variables: object) -> subprocess.CompletedProcess[str]:
         """Run the playbook, with other rules than it has where told."""
         extra = variables | ({} if rules is None else {"ufw_rules": rules})
-        playbook = ROOT / "molecule/ufw/converge.yml"
-        run = subprocess.run(
-            ["ansible-playbook", "-i", self.inventory, playbook, "-e", json.dumps(extra)],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
-            timeout=300,
-        )
-        print(run.stdout + run.stderr)
-        return run
+        return play(self.inventory, "molecule/ufw/converge.yml", timeout=300, **extra)
 
     def reaches(self, host: Host, port: int, address: str = "") -> bool:
         """Tell whether a host gets a TCP connection to the guarded one."""
@@ -131,6 +119,34 @@ def test_rules_that_lock_out_are_taken_back(lab: Lab, firewall: str) -> None:
         assert lab.reaches(lab.visitor, DECLARED)
 
 
+def test_a_reboot_in_the_middle_of_a_trial_ends_it(lab: Lab) -> None:
+    """What is on trial is nowhere but in the kernel."""
+    assert lab.converge().returncode == 0
+    before = sorted(lab.in_force().splitlines())
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(
+            lab.converge,
+            [lab.ssh_rule | {"sources": [ELSEWHERE]}],
+            ufw_rollback=120,
+            scenario_environment={"SSH_CONNECTION": f"{ELSEWHERE} 50000 {lab.address} 22"},
+        )
+        wait_until(
+            lambda: run.done() or sorted(lab.in_force().splitlines()) != before, 60, "the rules on trial", interval=0.2
+        )
+        assert not run.done()
+        subprocess.run(["docker", "restart", lab.container], check=True, capture_output=True)
+        assert run.result().returncode != 0
+    wait_until(lambda: lab.reaches(testinfra.get_host("local://"), 22), 60, "SSH to be open again")
+    assert sorted(lab.in_force().splitlines()) == before
+
+
+def test_how_much_is_logged_is_the_site_s_to_say(lab: Lab) -> None:
+    for level, logged in (("off", False), ("medium", True), ("low", True)):
+        assert lab.converge(ufw_logging=level).returncode == 0
+        assert f"Logging: {'on (' + level + ')' if logged else 'off'}" in lab.guarded.check_output("ufw status verbose")
+        assert ("LOG" in lab.guarded.check_output("iptables -S ufw-after-logging-input")) == logged
+
+
 def test_outgoing_connections_can_be_closed_and_incoming_ones_limited(lab: Lab) -> None:
     connect = "import socket; socket.create_connection(('{}', {}), 2)"
     visitor = lab.visitor.check_output("hostname --all-ip-addresses").split()[0]
@@ -173,7 +189,7 @@ def test_what_somebody_changed_by_hand_is_reported_and_mended(lab: Lab) -> None:
     lab.guarded.check_output("ufw allow %s/tcp", str(UNDECLARED))
     run = lab.converge()
     assert run.returncode == 0
-    assert f"added by hand, and stays: allow in tcp {UNDECLARED}" in " ".join((run.stdout + run.stderr).split())
+    assert f"added by hand, and stays: allow in tcp {UNDECLARED}" in " ".join(run.stdout.split())
     assert [lab.reaches(lab.visitor, port) for port in (DECLARED, UNDECLARED)] == [True, True]
 
     lab.guarded.check_output("iptables -F ufw-user-input")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ seam = ModuleType("tandem_seam")
 seam.mysql = SimpleNamespace(DatabaseError=type("DatabaseError", (Exception,), {}), Server=object)
 sys.modules.setdefault("tandem_seam", seam)
 
-from tandem_backup import binlog, fingerprint, gtid, lease, metrics, repository, restore, retention  # noqa: E402
+from tandem_backup import binlog, console, fingerprint, gtid, lease, metrics, repository, restore, retention  # noqa: E402
 from tandem_backup.repository import Snapshot  # noqa: E402
 from tandem_backup.settings import Failure  # noqa: E402
 
@@ -313,3 +314,19 @@ def test_metrics_keep_what_is_not_given_again(tmp_path) -> None:
     assert 'tandem_backup_failed{task="run"} 1\n' in text
     assert 'tandem_backup_size_bytes{task="run"} 5\n' in text
     assert 'tandem_backup_newest_timestamp_seconds{task="run",kind="base"} 7.000\n' in text
+
+
+def test_data_that_would_not_fit_in_its_place_is_refused_before_anything_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place where it was made ready may be another disk."""
+    ready, data = tmp_path / "ready", tmp_path / "data"
+    ready.mkdir()
+    data.mkdir()
+    (ready / "table").write_bytes(bytes(2 << 20))
+    monkeypatch.setattr("tandem_backup.engine.shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    console.beside(ready, data)  # one disk: it lies on it already
+    other = Path("/dev/shm")  # noqa: S108 - nothing is written there
+    with pytest.raises(Failure, match="1 MiB free, and what is restored, beside the old data, needs 2 MiB"):
+        console.beside(ready, other)
+    assert not ready.exists()

@@ -39,6 +39,14 @@ def render(**inputs: Any) -> str:
     return templar.template(trust_as_template((ROLE / "templates/haproxy.cfg.j2").read_text()))
 
 
+def wired(name: str, **site: Any) -> Any:
+    """Return a load balancer's input, as the wiring makes it of the site's settings."""
+    wiring = read_yaml(ROOT / "playbooks/group_vars/all/topology.yml")
+    wiring |= read_yaml(ROOT / "playbooks/group_vars/loadbalancers.yml")
+    templar = Templar(loader=DataLoader(), variables=trusted(wiring) | site)
+    return templar.template(trust_as_template(f"{{{{ {name} }}}}"))
+
+
 def section(text: str, head: str) -> list[str]:
     """Return the lines of a section, without their indentation."""
     [body] = re.findall(rf"^{head}\n((?:    .*\n|\n(?=    ))*)", text, re.M)
@@ -176,3 +184,68 @@ def test_limits_of_a_client(limits: dict[str, int], lines: list[str]) -> None:
     variables = read_yaml(ROOT / "playbooks/group_vars/loadbalancers.yml")
     templar = Templar(loader=DataLoader(), variables=limits)
     assert templar.template(trust_as_template(variables["topology_protection"])) == lines
+
+
+@pytest.mark.parametrize(
+    ("site", "headers"),
+    [
+        ({}, ["http-response set-header Strict-Transport-Security max-age=86400"]),
+        ({"site_hsts_seconds": 63072000}, ["http-response set-header Strict-Transport-Security max-age=63072000"]),
+        ({"site_hsts_seconds": 0}, []),
+        ({"site_hsts_seconds": 0, "haproxy_http3": True}, ["http-response set-header Alt-Svc 'h3=\":443\"; ma=3600'"]),
+    ],
+)
+def test_what_browsers_are_told_to_remember(site: dict[str, Any], headers: list[str]) -> None:
+    assert wired("topology_https_headers", **site) == headers
+
+
+OWN = ["192.0.2.11", "192.0.2.12"]
+
+
+@pytest.mark.parametrize(
+    ("balancers", "site", "held", "named"),
+    [
+        (2, {"site_vips": ["192.0.2.10/24"]}, ["192.0.2.10/24"], ["192.0.2.10"]),
+        (2, {"site_vips": ["192.0.2.10/24"], "site_vip_provider": "none"}, [], []),
+        (2, {}, [], OWN),
+        # It stands alone, and keepalived is not for it.
+        (1, {"site_vips": ["192.0.2.10/24"]}, [], ["192.0.2.10", *OWN[:1]]),
+    ],
+)
+def test_who_holds_the_site_s_addresses_and_where_its_names_may_lead(
+    balancers: int, site: dict[str, Any], held: list[str], named: list[str]
+) -> None:
+    members = [{"name": f"lb{address[-1]}", "address": address} for address in OWN[:balancers]]
+    site = site | {"topology_loadbalancers": members}
+    assert wired("keepalived_vips", **site) == held
+    assert wired("topology_addresses", **site) == named
+
+
+def test_how_web_servers_are_chosen_is_the_site_s_to_say() -> None:
+    members = [{"name": "web1", "address": "192.0.2.21", "weight": 3}, {"name": "web2", "address": "192.0.2.22"}]
+    site = {"topology_webservers": members, "site_domain": "www.tandem.test", "topology_tls": "none"}
+    site |= {"topology_answer_read": 2000, "topology_answer_within": []}
+
+    def lines(**settings: Any) -> list[str]:
+        return section(render(haproxy_backends=wired("haproxy_backends", **site, **settings)), "backend web")
+
+    assert "balance roundrobin" in lines()
+    assert "balance leastconn" in lines(site_balance="leastconn")
+    assert {"balance source", "hash-type consistent"} <= set(lines(site_balance="source"))
+    [first] = [line for line in lines() if line.startswith("server web1 ")]
+    assert " weight 3" in first
+    reserve = [line for line in lines(site_web_mode="active-passive") if line.startswith("server web2 ")]
+    assert [line.split()[-1] for line in reserve] == ["backup"]
+
+
+def test_answers_of_an_ocsp_responder_are_fetched_where_they_are_wanted() -> None:
+    assert wired("haproxy_global") == []
+    assert wired("haproxy_global", site_ocsp=True) == ["ocsp-update.mode on"]
+
+
+def test_without_a_challenge_on_port_80_everything_there_leads_to_https() -> None:
+    def http(**site: Any) -> list[str]:
+        return wired("haproxy_frontends", **site)[0]["config"]
+
+    assert [line for line in http() if "acme" in line] == http()
+    assert http(certbot_challenge="dns-01") == ["http-request redirect scheme https code 301"]

@@ -17,9 +17,18 @@ def replica(**given: Any) -> dict[str, Any]:
     return state(replication=replication | {"receiver_error": "", "applier_error": ""} | given)
 
 
-def screen(*databases: dict[str, Any], hosts: dict[str, Any] | None = None, vips: tuple[str, ...] = ()) -> str:
+def member(inside: str = "ONLINE", majority: bool = True, **given: Any) -> dict[str, Any]:
+    return state(cluster={"state": inside, "majority": majority, "members": []}, **given)
+
+
+def screen(
+    *databases: dict[str, Any],
+    hosts: dict[str, Any] | None = None,
+    vips: tuple[str, ...] = (),
+    topology: str = "replication",
+) -> str:
     results = [with_item(pair) for pair in zip(databases, MEMBERS, strict=False)]
-    return "\n".join(status_screen(hosts or {}, results, list(vips), "mysql", "replication"))
+    return "\n".join(status_screen(hosts or {}, results, list(vips), "mysql", topology, now=1_000_000))
 
 
 def test_databases() -> None:
@@ -37,6 +46,42 @@ def test_what_is_wrong_is_seen() -> None:
     assert "db2  replica    BROKEN, follows db1: duplicate key" in text
     assert "db3  DOWN       does not answer: no route" in text
     assert "PROBLEM    No server takes writes, and db3 cannot be asked." in text
+
+
+def test_members_of_a_cluster() -> None:
+    text = screen(member(), member(writable=True), member(), topology="cluster")
+    assert "db1  replica  online                                   9 transactions  9.7.4\n" in text
+    assert "db2  primary  takes writes, 3 of 3 members are online  9 transactions" in text
+    assert "PROBLEM" not in text
+
+
+def test_what_is_wrong_with_a_cluster_is_seen() -> None:
+    text = screen(member("RECOVERING"), member(majority=False), {"unreachable": True}, topology="cluster")
+    assert "db1  OUTSIDE  not in the cluster: RECOVERING" in text
+    assert "db2  OUTSIDE  not in the cluster: without a majority" in text
+    assert "db3  DOWN     does not answer: unreachable" in text
+    assert "PROBLEM  No member takes writes." in text
+    assert "db1 and db2 take writes." in screen(member(writable=True), member(writable=True), topology="cluster")
+    assert "OUTSIDE  not in the cluster: OFFLINE" in screen(state(cluster={}), topology="cluster")
+
+
+def test_backups() -> None:
+    db2 = {
+        "run": {"newest_timestamp_seconds": 996_400, "failed": 0},
+        "archive": {"archive_until_timestamp_seconds": 999_958},
+    }
+    mon1 = {"prove": {"proof_backup_timestamp_seconds": 900_000, "proof_ok": 1, "failed": 0}}
+    hosts = {name: {"backups": told} for name, told in (("db2", db2), ("mon1", mon1))}
+    text = screen(state(writable=True), hosts=hosts)
+    assert "  newest       60 min ago (db2)\n  binary logs  until 42 s ago (db2)\n" in text
+    assert "  proof        restored: the one of 28 h ago (mon1)\n" in text
+    assert "FAILED" not in text
+    mon1["prove"] |= {"proof_ok": 0, "failed": 1}
+    del db2["archive"]
+    text = screen(state(writable=True), hosts=hosts)
+    assert "binary logs  NONE yet" in text
+    assert "proof        NOT PROVEN: the one of 28 h ago (mon1)\n  FAILED       prove on mon1" in text
+    assert "Backups" not in screen(state(writable=True))
 
 
 def test_hosts() -> None:

@@ -9,10 +9,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from . import metrics, restore
-from .engine import room
+from .engine import room, size_of
 from .repository import Repository, utc
 from .settings import Failure, Settings, write
 from .tasks import alone
@@ -75,6 +76,17 @@ def _made(settings: Settings, options: argparse.Namespace, name: str) -> Iterato
         restored.scratch.stop()
 
 
+def beside(ready: Path, data: Path) -> None:
+    """Refuse data that would not fit beside the old on the server's own disk; on the same disk it does already."""
+    if ready.stat().st_dev == data.stat().st_dev:
+        return
+    try:
+        room(data, size_of(ready), "what is restored, beside the old data,", elsewhere=False)
+    except BaseException:
+        restore.remove(ready)
+        raise
+
+
 def prepare(settings: Settings, options: argparse.Namespace) -> None:
     """Make the data ready in the work directory, and print what it is."""
     with alone(settings, "restore"):
@@ -86,6 +98,7 @@ def prepare(settings: Settings, options: argparse.Namespace) -> None:
                 "last": f"{utc(restored.last)} UTC" if restored.last else "",
                 "replayed": restored.replayed,
             }
+        beside(settings.work_dir / PLACE, settings.data_dir)
         # A new identity: its old one's transactions may go on elsewhere, under the numbers that come next here.
         for name in ("auto.cnf", "tandem.json"):
             (settings.work_dir / PLACE / name).unlink(missing_ok=True)

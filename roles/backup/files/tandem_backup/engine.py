@@ -73,10 +73,11 @@ def lag(server: mysql.Server, state: dict[str, Any]) -> float:
     return int(replication["lag"]) + 1
 
 
-def room(where: Path, needed: int, what: str) -> None:
+def room(where: Path, needed: int, what: str, *, elsewhere: bool = True) -> None:
     """Refuse to begin what would fill a disk.
 
     :param needed: in bytes.
+    :param elsewhere: whether another disk may be named for it.
     """
     where.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(where).free
@@ -84,7 +85,7 @@ def room(where: Path, needed: int, what: str) -> None:
     if free < needed * 1.05:
         raise Failure(
             f"{where} has {free >> 20} MiB free, and {what} needs {int(needed * 1.05) >> 20} MiB; "
-            "make room there, or set backup_work_dir to a larger disk."
+            f"make room there{', or set backup_work_dir to a larger disk' if elsewhere else ''}."
         )
 
 

@@ -22,15 +22,15 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "reports"
 PREFIX = os.environ.get("TANDEM_LAB_PREFIX", "tandem-test")
-# Two scenarios share the machine: each spends half of its time waiting for packages and services. With three, some
-# tests do not get their turn in time.
-WORKERS = 2
+# So many scenarios share the machine: each spends most of its time waiting for packages and services.
+WORKERS = 3
 SCENARIO_LIMIT = 40 * 60
 # (distro, engine) of --all beside the default; Debian 12 cannot take MySQL from sid.
 COMBINATIONS = [("trixie", "mariadb"), ("bookworm", "mariadb")]
-LONGEST = ("cluster", "galera", "mariadb", "mysql")
+# First, so that none of them is left to run alone at the end. The whole site is built beside the short ones.
+LONGEST = ("monitoring", "cluster", "galera", "mysql", "mariadb", "backup", "default")
 # What plays most is played with Mitogen and the rest with Ansible as it comes, so that both are tried in every run.
-ACCELERATED = (*LONGEST, "default")
+ACCELERATED = ("cluster", "galera", "mariadb", "mysql", "default")
 NOT_OURS = {".git", ".venv", ".ansible", ".cache", ".lab", "build", "reports"}
 
 ENVIRONMENT = os.environ | {
@@ -189,7 +189,7 @@ class Scenario:
     process: subprocess.Popen[str] | None = None
     watchdog: threading.Timer | None = None
     after: list[Future[None]] = field(default_factory=list)
-    """What began before it."""
+    """Everything else that runs."""
 
     @property
     def suffix(self) -> str:
@@ -291,14 +291,18 @@ class Scenario:
 
 
 def run(summary: Summary, scenarios: list[Scenario], static: bool) -> None:
-    """Run some at a time; a whole site is built beside the last of the others, and verified when these have ended."""
+    """Run some at a time; a whole site is built beside the others, and verified when these have ended."""
     pool = ThreadPoolExecutor(WORKERS)
     try:
         steps = [pool.submit(run_static, summary)] if static else []
+        for scenario in scenarios:
+            scenario.after += steps
         whole = [scenario for scenario in scenarios if scenario.name == "default"]
-        for scenario in [scenario for scenario in scenarios if scenario not in whole] + whole[:1]:
-            scenario.after = list(steps)
-            steps.append(pool.submit(scenario.run, summary))
+        for scenario in [scenario for scenario in scenarios if scenario not in whole[1:]]:
+            own = pool.submit(scenario.run, summary)
+            for other in scenarios:
+                other.after += [own] if other is not scenario else []
+            steps.append(own)
         for step in steps:
             if error := step.exception():
                 summary.add("bin/test", 0, [("bin/test", f"{type(error).__name__}: {error}")])
@@ -317,8 +321,7 @@ def run(summary: Summary, scenarios: list[Scenario], static: bool) -> None:
 def main() -> int:
     """Run what was asked for; without a word, everything."""
     available = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-    # So that none is left to run alone at the end.
-    available.sort(key=lambda name: (name not in LONGEST, name))
+    available.sort(key=lambda name: (LONGEST.index(name) if name in LONGEST else len(LONGEST), name))
     parser = argparse.ArgumentParser(prog="bin/test", description="Tests everything, from a bare checkout.")
     parser.add_argument("--quick", action="store_true", help="only what needs no host")
     parser.add_argument("-s", dest="scenarios", nargs="+", action="extend", choices=available, help="only these")

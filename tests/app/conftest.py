@@ -61,9 +61,9 @@ class Application:
         return self.ask("GET", "/whoami").json()["release"]
 
     def make_release(self, name: str, change: str = "true") -> str:
-        """Copy the release that serves, and change the copy with a shell command."""
-        copy = f"cd {RELEASES} && rm -rf {name} && cp -r $(readlink ../current) {name} && cd {name} && touch .complete"
-        self.host.run_expect([0], f"{copy} && {change}")
+        """Copy the release that serves, and change the copy, which never served, with a shell command."""
+        copy = f"cd {RELEASES} && rm -rf {name} && cp -r $(readlink ../current) {name} && cd {name}"
+        self.host.run_expect([0], f"{copy} && touch .complete && rm -f .served && {change}")
         return name
 
     def roll(self, release: str, health_timeout: int = 30) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """What a TLS scanner thinks of a server."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 
-def complies(name: str, address: str, profile: str, port: int = 443, ca: Path | None = None) -> bool:
-    """Tell whether a server keeps to a Mozilla profile (intermediate, modern), by the scanner sslyze.
+def complaints(name: str, address: str, profile: str, port: int = 443, ca: Path | None = None) -> set[str]:
+    """Return in what a server departs from a profile of Mozilla (intermediate, modern), in the words of sslyze.
 
     :param name: what the certificate is for.
-    :param ca: root that the certificate has to come from; without one that is not asked.
+    :param ca: root that the certificate has to come from, besides those of browsers.
     """
     trust = ["--certinfo", f"--certinfo_ca_file={ca}"] if ca else []
     scan = subprocess.run(
@@ -20,4 +21,7 @@ def complies(name: str, address: str, profile: str, port: int = 443, ca: Path | 
         timeout=300,
     )
     print(scan.stdout, scan.stderr)
-    return scan.returncode == 0 and "OK - Compliant" in scan.stdout
+    _, _, verdict = scan.stdout.partition("COMPLIANCE AGAINST")
+    found = set(re.findall(r"^\s+\* (\w+):", verdict, re.MULTILINE))
+    assert bool(found) == ("OK - Compliant" not in verdict) == bool(scan.returncode)
+    return found

@@ -154,6 +154,7 @@ def _check_addresses(site: Inventory) -> None:
     for address, hosts in owners.items():
         if len(hosts) > 1:
             site.refuse(f"topology_address {address} is used by {_and(hosts)}; give each host its own.")
+    _check_reached(site)
 
     for vips in site.values("site_vips", site.tiers["loadbalancers"]).values():
         for vip in vips if isinstance(vips, list) else [vips]:
@@ -173,6 +174,24 @@ def _check_addresses(site: Inventory) -> None:
                     f"site_vips has {written}, but {_and(without)} no topology_address6; "
                     "write the IPv6 address at which the other load balancers reach it."
                 )
+
+
+def _check_reached(site: Inventory) -> None:
+    """Refuse a machine that is two hosts, by its other addresses."""
+    ports = site.values("ansible_port")
+    ways: dict[tuple[str, str], list[str]] = {}
+    for host, value in site.values("topology_address6").items():
+        address = _address(value)
+        if value and (address is None or address.version != 6):
+            site.refuse(f"topology_address6 of {host} is {value!r}; write an IPv6 address such as 2001:db8::21.")
+        elif value:
+            ways.setdefault(("topology_address6", str(address)), []).append(host)
+    for host, value in site.values("ansible_host").items():
+        # One address may lead to several machines, by ports.
+        ways.setdefault(("ansible_host", f"{value}:{ports[host]}" if ports.get(host) else str(value)), []).append(host)
+    for (variable, way), hosts in ways.items():
+        if len(hosts) > 1:
+            site.refuse(f"{variable} {way} is used by {_and(hosts)}; give each host its own.")
 
 
 def _without_address6(site: Inventory) -> list[str]:

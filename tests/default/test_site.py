@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.http import get, post
+from tests.support.http import Answer, get, post
 from tests.support.inventory import read_inventory
 from tests.support.wait import wait_until
 
@@ -39,10 +39,14 @@ def test_note_written_through_one_is_read_through_the_other(site: str, addresses
     written = post(
         f"{site}/notes", {"text": "from lb1"}, address=addresses["lb1"], headers={"Idempotency-Key": key}
     ).json()
-    read = wait_until(
-        lambda: get(f"{site}/notes?key={key}", address=addresses["lb2"]).json(), 10, "the note to reach a replica"
-    )
-    assert [note["id"] for note in read] == [written["id"]]
+
+    def read() -> Answer | None:
+        answer = get(f"{site}/notes?key={key}", address=addresses["lb2"])
+        return answer if answer.json() else None
+
+    answer = wait_until(read, 10, "the note to reach a replica")
+    assert [note["id"] for note in answer.json()] == [written["id"]]
+    assert answer.headers["x-database"] != written["database"]
 
 
 def test_repeated_write_is_done_once(site: str, addresses: dict[str, str]) -> None:

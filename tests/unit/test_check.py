@@ -137,6 +137,18 @@ def test_address_used_twice_in_another_spelling(site: Site) -> None:
     refused(site, "2001:db8::1 is used by web1 and web2")
 
 
+def test_a_machine_that_is_two_hosts(site: Site) -> None:
+    refused(site.set("web1", "web2", ansible_host="198.51.100.7"), "ansible_host 198.51.100.7 is used by web1 and web2")
+    site.set("web1", ansible_port=2201).set("web2", ansible_port=2202)
+    assert site.problems() == []
+    refused(site.set("lb1", "db1", topology_address6="2001:db8::7"), "topology_address6 2001:db8::7", "lb1 and db1")
+
+
+def test_an_ipv6_address_that_is_none(site: Site) -> None:
+    refused(site.set("lb1", topology_address6="192.0.2.7"), "topology_address6 of lb1 is '192.0.2.7'", "2001:db8::21")
+    assert site.set("lb1", topology_address6="").problems() == []
+
+
 @pytest.mark.parametrize("vips", [["www.tandem.test"], ["192.0.2.100"], "192.0.2.100", [{"address": "192.0.2.300/24"}]])
 def test_virtual_address_that_is_none(site: Site, vips: Any) -> None:
     refused(site.set(site_vips=vips), "site_vips has", "203.0.113.10/24")

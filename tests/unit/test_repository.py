@@ -70,7 +70,7 @@ def test_role_knows_no_groups(role: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize("playbook", [*PLAYBOOKS, "tandem.web.site"])
 def test_playbook_syntax(playbook: str) -> None:
     done = subprocess.run(
         ["ansible-playbook", "--syntax-check", playbook], cwd=ROOT, capture_output=True, text=True, check=False

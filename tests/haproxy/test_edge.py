@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -37,6 +38,22 @@ def test_client_above_its_limit_is_refused(lb):
     statuses = [lb.get(port=84, expect=None).status for _ in range(8)]
     assert statuses[0] == 200
     assert statuses[-1] == 429
+
+
+def test_client_with_too_many_connections_gets_no_other(lb):
+    with ExitStack() as connections:
+
+        def ask() -> int:
+            connection = http.client.HTTPConnection(lb.address, 86, timeout=10)
+            connections.callback(connection.close)
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+
+        assert [ask() for _ in range(3)] == [200] * 3
+        with pytest.raises(ConnectionError):
+            ask()
 
 
 def test_client_that_takes_too_long_to_ask_is_sent_away(lb):

@@ -1,6 +1,7 @@
 """Rules of the firewall that an inventory may add."""
 
 import re
+from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.yaml.loader import AnsibleLoader
@@ -8,6 +9,10 @@ from ansible.template import Templar, trust_as_template
 
 from plugins.filter.firewall import firewall_rules
 from tests.support.roles import ROOT, read_yaml
+
+
+def rules_in() -> list[dict[str, Any]]:
+    return read_yaml(ROOT / "playbooks/group_vars/all/firewall.yml")["topology_rules_in"]
 
 
 def test_the_example_of_what_hosts_may_reach_outside() -> None:
@@ -19,6 +24,13 @@ def test_the_example_of_what_hosts_may_reach_outside() -> None:
     rules = [rule | {"hosts": templar.template(trust_as_template(str(rule["hosts"])))}]
     assert [rule["ports"] for rule in firewall_rules(rules, "mon1")] == [[587]]
     assert firewall_rules(rules, "web1") == []
+
+
+def test_administrators_are_slowed_down_where_that_is_wanted() -> None:
+    [rule] = [rule for rule in rules_in() if rule["comment"] == "administrators"]
+    for site, action in (({}, "allow"), ({"site_ssh_rate_limit": True}, "limit")):
+        templar = Templar(loader=DataLoader(), variables=site)
+        assert templar.template(trust_as_template(rule["action"])) == action
 
 
 def test_the_table_in_security_md_has_each_port_that_is_opened_and_no_other() -> None:

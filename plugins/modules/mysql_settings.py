@@ -61,6 +61,9 @@ from ansible_collections.tandem.web.plugins.module_utils import mysql
 WRONG_VALUE = (1231, 1232)
 AT_START_ONLY = (1238,)
 RELOAD_TLS = {"mysql": "ALTER INSTANCE RELOAD TLS", "mariadb": "FLUSH LOCAL SSL"}
+# MariaDB tells only those who came by TLS.
+OVER_TLS = ["mariadb", "--ssl", "--disable-ssl-verify-server-cert", "-N", "-B", "-e"]
+ENDS = "SHOW GLOBAL STATUS LIKE 'Ssl_server_not_after'"
 
 
 def changeable(server: mysql.Server, name: str) -> bool:
@@ -74,12 +77,14 @@ def changeable(server: mysql.Server, name: str) -> bool:
 
 def has_older_certificate(server: mysql.Server, module: AnsibleModule, path: str) -> bool:
     """Tell whether the server uses another certificate than the one that is in its file, by when the two end."""
-    code, output, _ = module.run_command(["openssl", "x509", "-noout", "-enddate", "-in", path])
-    used = server.query("SHOW GLOBAL STATUS LIKE 'Ssl_server_not_after'")
-    ends = [output.strip().partition("=")[2], *(row["Value"] for row in used)]
-    if code or len(ends) < 2 or not all(ends):
-        return False
-    return len({ssl.cert_time_to_seconds(end) for end in ends}) > 1
+    _, output, _ = module.run_command(["openssl", "x509", "-noout", "-enddate", "-in", path])
+    installed = output.strip().partition("=")[2]
+    if server.engine == "mariadb":
+        used = module.run_command([*OVER_TLS, ENDS])[1].strip().partition("\t")[2]
+    else:
+        used = next((row["Value"] for row in server.query(ENDS)), "")
+    # Nothing, where there is no certificate or no TLS.
+    return bool(installed and used) and ssl.cert_time_to_seconds(installed) != ssl.cert_time_to_seconds(used)
 
 
 def main() -> None:

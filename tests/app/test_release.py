@@ -71,7 +71,7 @@ def test_five_releases_are_kept(host: Host, notes, original):
     for number in range(6):
         notes.make_release(f"test-{number}")
     for number in range(1, 4):
-        host.run_expect([0], f"touch --date '{number} minutes ago' {RELEASES}/test-{number}/.served")
+        host.run_expect([0], f"touch --date '{number} seconds ago' {RELEASES}/test-{number}/.served")
     host.run_expect([0], f"touch {RELEASES}/{original}/.served")
     notes.roll("test-0")
     assert set(host.file(RELEASES).listdir()) == {"test-0", original, "test-1", "test-2", "test-3"}

@@ -1,7 +1,11 @@
 """Releases: none loses a request, a broken one gets none, and a few are kept to go back to."""
 
+import re
+
 import pytest
 from testinfra.host import Host
+
+from tests.support.play import play
 
 RELEASES = "/srv/notes/releases"
 BREAKAGES = {
@@ -20,6 +24,13 @@ def original(notes):
 
 def failures(result):
     return {what: count for what, count in result["counts"].items() if what not in {"GET 200", "POST 201"}}
+
+
+def test_check_mode_finds_nothing_to_do_after_a_run(request):
+    """Also where the source is a commit that only git can name."""
+    run = play(request.config.option.ansible_inventory, "molecule/app/converge.yml", "--check")
+    assert run.returncode == 0
+    assert re.findall(r"changed=(\d+)", run.stdout) == ["0"]
 
 
 def test_a_new_release_loses_no_request(notes, original):

@@ -4,8 +4,6 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.support.play import play
-
 WAIT_SECONDS = 6  # NOTES_WAIT_SECONDS in converge.yml
 
 
@@ -34,13 +32,6 @@ def test_a_killed_service_answers_those_who_wait(host, notes):
     before = notes.ask("GET", "/whoami").json()["process"]
     host.run_expect([0], "systemctl kill --signal=KILL notes.service")
     assert notes.ask("GET", "/whoami").json()["process"] != before
-
-
-def test_check_mode_finds_nothing_to_do(request):
-    """Also where the source is a commit that only git can name."""
-    run = play(request.config.option.ansible_inventory, "molecule/app/converge.yml", "--check")
-    assert run.returncode == 0
-    assert re.findall(r"changed=(\d+)", run.stdout) == ["0"]
 
 
 def test_an_application_from_git_runs_in_its_virtual_environment(hello):

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.http import Answer, get, post
 from tests.support.inventory import read_inventory
+from tests.support.play import play
 from tests.support.wait import wait_until
 
 
@@ -58,3 +59,15 @@ def test_repeated_write_is_done_once(site: str, addresses: dict[str, str]) -> No
         for name in ("lb1", "lb2")
     )
     assert first["id"] == second["id"]
+
+
+def test_one_screen_says_what_everything_is(request: pytest.FixtureRequest, inventory: dict[str, Any]) -> None:
+    run = play(request.config.option.ansible_inventory, "playbooks/status.yml")
+    assert run.returncode == 0
+    screen = " ".join(run.stdout.split())
+    assert "takes writes, 3 of 3 members are online" in screen
+    assert "PROBLEM" not in screen
+    assert "NOBODY" not in screen
+    assert "Backups" in screen
+    for name in inventory["_meta"]["hostvars"]:
+        assert f" {name} " in screen or name == "client1"

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tests.support.inventory import read_inventory
 
-from . import standin
+from . import session, standin
 from .commands import CommandFailedError, run
 from .prober import Prober
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[3]
 ACME_ROOT = "/etc/tandem/acme-root.pem"
 """Where lab/acme.yml puts the CA's root certificate on the client host."""
 STAND_IN = Path(standin.__file__).read_text(encoding="utf-8")
+SESSION = Path(session.__file__).read_text(encoding="utf-8")
 
 
 @dataclasses.dataclass
@@ -59,6 +61,28 @@ class Host:
             return self._prober.ask(questions)
         except CommandFailedError as error:
             return dict.fromkeys(questions, str(error))
+
+    @contextlib.contextmanager
+    def held_session(self, app: str) -> Iterator[Callable[[], str]]:
+        """Hold a database connection of the application of this web server; asked, it tells its number there.
+
+        :raises CommandFailedError: when asked, and the connection is broken.
+        """
+        argv = ["docker", "exec", "-i", self.container, "python3", "-c", SESSION, f"{app}.service"]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+
+            def number() -> str:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.write("\n")
+                if not (answer := process.stdout.readline()):
+                    raise CommandFailedError(f"a database connection of {self.name} is broken")
+                return answer.strip()
+
+            try:
+                yield number
+            finally:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
 
     # --- Faults -----------------------------------------------------------------------------------
     def kill(self) -> None:

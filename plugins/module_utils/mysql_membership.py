@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ ARGUMENTS: dict[str, Any] = {
 }
 ERRANT = (
     "This server holds transactions that the cluster does not: {errant}. It may not enter with them, and seeding it"
-    " again would lose them. Look at them with mysqlbinlog first, then run once with mysql_reseed_errant: true."
+    " again would lose them. They are saved in {path} on this host; look at them first, then run once with"
+    " mysql_reseed_errant: true."
 )
 UNFIT = (
     "The tables {tables} have no primary key or are not InnoDB, and a cluster cannot take writes to those."
@@ -40,3 +42,13 @@ def refuse_unfit(module: AnsibleModule, server: mysql.Server) -> None:
 def waits_for() -> str:
     """Return what the unit mysql-cluster of this host says it waits for; nothing if it says nothing."""
     return STATUS.read_text(encoding="utf-8").strip() if STATUS.exists() else ""
+
+
+def kept_out_for() -> str:
+    """Return the transactions for which the unit keeps the server out.
+
+    It knows more than a comparison of what servers hold: where the cluster began again without a member, others got
+    the numbers of those that only this member has.
+    """
+    found = re.search(rf"{KEPT_OUT}: ([^;]*)", waits_for())
+    return found[1] if found else ""

@@ -32,7 +32,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tandem.web.plugins.module_utils import mysql, mysql_gtid, mysql_membership
+from ansible_collections.tandem.web.plugins.module_utils import mysql, mysql_errant, mysql_gtid, mysql_membership
 
 GRASTATE = Path(mysql.DATA_DIR, "grastate.dat")
 
@@ -93,8 +93,11 @@ class Member:
         if not self.state["running"]:
             return
         errant = mysql_gtid.missing("mariadb", self.params["gtid"], self.params["source_gtid"])
-        if errant and not self.state["blank"] and not self.params["reseed_errant"]:
-            self.module.fail_json(msg=mysql_membership.ERRANT.format(errant=errant))
+        if errant and not self.state["blank"]:
+            # Before they are given up, too.
+            path = mysql_errant.save(self.module, mysql.connect(self.module), errant, self.params["source_gtid"])
+            if not self.params["reseed_errant"]:
+                self.module.fail_json(msg=mysql_membership.ERRANT.format(errant=errant, path=path))
         self.leave()
         self.systemctl("stop")
 

@@ -52,7 +52,7 @@ seed:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tandem.web.plugins.module_utils import mysql, mysql_membership
+from ansible_collections.tandem.web.plugins.module_utils import mysql, mysql_errant, mysql_membership
 
 CHANNEL = "group_replication_recovery"
 
@@ -83,9 +83,12 @@ class Member(mysql.Changes):
             if self.state["blank"] and not self.state["replication"] and not self.state["cluster"]["formed"]:
                 return "it holds no data yet"
             errant = self.server.gtid_missing_in(self.params["gtid"], self.params["source_gtid"])
-            if errant and not self.params["reseed_errant"]:
-                self.module.fail_json(msg=mysql_membership.ERRANT.format(errant=errant))
+            errant = errant or mysql_membership.kept_out_for()
             if errant:
+                # Before they are given up, too.
+                path = mysql_errant.save(self.module, self.server, errant, self.params["source_gtid"])
+                if not self.params["reseed_errant"]:
+                    self.module.fail_json(msg=mysql_membership.ERRANT.format(errant=errant, path=path))
                 return f"it holds transactions that the cluster does not: {errant}"
         if self.state["writable"]:
             self.run("SET GLOBAL super_read_only = ON")

@@ -1,5 +1,6 @@
 """A cluster of database servers in a lab: who takes writes, and what becomes of it when hosts are lost."""
 
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -7,6 +8,8 @@ from functools import partial
 from tests.support.databases import SOON, Database, databases
 from tests.support.play import play
 from tests.support.wait import wait_until
+
+GRASTATE = "/var/lib/mysql/grastate.dat"
 
 
 class Cluster:
@@ -62,6 +65,27 @@ class Cluster:
         statement = f"INSERT INTO notes.notes (text) VALUES ('{text}')"
         done = primary.client(primary.address, "notes", self.password, statement)
         assert done.succeeded, done.stderr
+
+    def write_alone(self, server: Database, text: str) -> None:
+        """Leave a replica with a transaction that no other member has got, and out of the cluster."""
+        server.host.check_output("systemctl stop mysql-cluster")
+        if self.engine == "mariadb":
+            server.service("stop")
+            # As far as anybody is told, which is by its position.
+            server.host.check_output("awk '$1 == \"seqno:\" {$2++} 1' OFS=' ' %s > /tmp/grastate", GRASTATE)
+            server.host.check_output("cat /tmp/grastate > %s", GRASTATE)
+            return
+        server.sql("STOP GROUP_REPLICATION")
+        group = server.value("@@group_replication_group_name")
+        primary = self.primary()
+        self.write("without it")
+        [held] = re.findall(rf"{group}:([\d:-]+)", primary.value("@@GLOBAL.gtid_executed"))
+        last = max(int(number) for number in re.findall(r"\d+", held))
+        server.sql(
+            f"SET GLOBAL super_read_only = OFF; SET SESSION gtid_next = '{group}:{last + 1}';"
+            f" INSERT INTO notes.notes (text) VALUES ('{text}');"
+            " SET SESSION gtid_next = AUTOMATIC; SET GLOBAL super_read_only = ON"
+        )
 
     def healthy(self) -> None:
         """Wait until one takes writes and the others serve reads, and every note is everywhere."""

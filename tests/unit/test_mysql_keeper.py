@@ -1,8 +1,10 @@
 """What a member of a cluster decides: every order of boot, without a server."""
 
 import itertools
+import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +14,10 @@ sys.path.append(str(ROOT / "roles/mysql/files/mysql-cluster"))
 
 import decision
 from decision import Report, decide, missing_in, parse
+from history import History
 
 GROUP = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+AGAIN = "7d3a6b1e-5c64-4d0e-8f4b-0a6d0f9c2b11"
 NAMES = ["db1", "db2", "db3"]
 
 
@@ -175,6 +179,43 @@ def test_a_member_that_answers_is_not_lost() -> None:
     step = decide(member("db1"), {"db2": member("db2"), "db3": member("db3")}, without=["db3"])
     assert step.action == "wait"
     assert "db3 was given up for lost and answers" in step.reason
+
+
+def test_a_member_that_was_given_up_holds_other_transactions_of_the_same_numbers() -> None:
+    """The others went on from 10 without it, and number 11 is another one there."""
+    begun = {AGAIN: f"{GROUP}:1-10"}
+    online = {name: member(name, 20, decision.ONLINE, begun=begun) for name in ("db1", "db2")}
+    step = decide(member("db3", 11), online)
+    assert step.action == "wait"
+    assert f"it holds transactions that the cluster does not: {GROUP}:11-11" in step.reason
+    # What everybody held when they began again gives nothing up, and whoever was there knows.
+    assert decide(member("db3", 10), online).action == "join"
+    assert decide(member("db3", 12, begun=begun), online).action == "join"
+    # A copy of the data of one that was there, by CLONE.
+    online = {"db1": member("db1", holds=f"{GROUP}:1-20,{AGAIN}:1", state=decision.ONLINE, begun=begun)}
+    assert decide(member("db3", holds=f"{GROUP}:1-12,{AGAIN}:1"), online).action == "join"
+
+
+def test_a_cluster_does_not_begin_with_one_that_was_given_up() -> None:
+    begun = {AGAIN: f"{GROUP}:1-10"}
+    found = steps(member("db1", 15, begun=begun), member("db2", 15, begun=begun), member("db3", 11))
+    assert {step.action for step in found.values()} == {"wait"}
+    assert f"db3 holds what was left behind: {GROUP}:11-11" in found["db1"].reason
+    assert actions(member("db1", 15, begun=begun), member("db2", 15), member("db3", 10)) == ["wait"] * 3
+    assert actions(member("db1", 15, begun=begun), member("db2", 10), member("db3", 9)) == ["form", "wait", "wait"]
+
+
+def test_where_it_began_again_is_remembered(tmp_path: Path) -> None:
+    kept = tmp_path / "begun.json"
+    name = History(kept).begin(member("db1", 10, received=f"{GROUP}:11"))
+    assert History(kept).begun == {name: f"{GROUP}:1-10,{GROUP}:11"}
+    assert missing_in(f"{GROUP}:1-11", History(kept).begun.values()) == ""
+    other = History(tmp_path / "other.json")
+    other.adopt([None, member("db1", begun={name: "", AGAIN: ""})])
+    assert History(tmp_path / "other.json").begun == {name: "", AGAIN: ""}
+    (tmp_path / "broken.json").write_text("")
+    with pytest.raises(json.JSONDecodeError):
+        History(tmp_path / "broken.json")
 
 
 # --- Who takes writes, where all could (Galera) ------------------------------------------------------

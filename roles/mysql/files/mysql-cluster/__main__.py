@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from decision import FORMING, JOINING, LOST, OFFLINE, ONLINE, Report, Step, decide, leads
+from history import History
 from reports import PATIENCE, Server, ask_all
 
 INTERVAL = {"mysql": 1.0, "mariadb": 0.5}  # seconds between two looks
@@ -39,14 +40,19 @@ class Keeper:
         self.member = importlib.import_module(MODULES[config["engine"]]).Member(own["name"], names, config)
         self.address, self.port, self.tls = config["address"], config["port"], config["tls"]
         self.routed = config["engine"] == "mariadb"
+        self.history = History()
         self.forming = False
         self._said: str | None = None
 
     def report(self) -> Report:
         """Return what this member is, asked of its server now."""
-        report = self.member.report()
+        report = self.look()
         # Announced before the others are asked a last time: of two that begin, the later one sees the other.
         return replace(report, state=FORMING) if self.forming and report.state == OFFLINE else report
+
+    def look(self) -> Report:
+        """Return what its server is, and where its data come from."""
+        return replace(self.member.report(), begun=self.history.begun)
 
     def everybody(self) -> dict[str, Report | None]:
         """Return what every member says."""
@@ -78,7 +84,7 @@ class Keeper:
 
     def next_step(self) -> Step:
         """Return what is to be done now."""
-        me = self.member.report()
+        me = self.look()
         if self.routed and me.state in (ONLINE, JOINING, LOST):
             self.lead(me)
         if me.state in (ONLINE, JOINING):
@@ -86,7 +92,11 @@ class Keeper:
             return Step("wait", "" if me.state == ONLINE else "it enters the cluster")
         self.member.settle(me)
         # Asked after this one's own: what they hold is then never older than what it is compared with.
-        return decide(me, ask_all(self.others, self.port, self.tls), self.without())
+        others = ask_all(self.others, self.port, self.tls)
+        step = decide(me, others, self.without())
+        if step.action in ("join", "form"):
+            self.history.adopt(others.values())
+        return step
 
     def lead(self, me: Report) -> None:
         """On Galera, where every member could take writes, one does."""
@@ -106,6 +116,8 @@ class Keeper:
         try:
             step = self.next_step()
             if step.action == "form":
+                if self.without():
+                    self.member.begin_again(self.history.begin(self.look()))
                 self.member.form()
             self.say(step.reason)
             return step.action == "form"

@@ -17,8 +17,8 @@ class Database:
     def __init__(self, name: str, members: list[str]) -> None:
         self.name, self.members = name, members
 
-    def query(self, statement: str, timeout: float | None = None) -> list[dict[str, Any]]:
-        """Run one statement and return its rows."""
+    def query(self, *statements: str, timeout: float | None = None) -> list[dict[str, Any]]:
+        """Run statements, and return the rows of the last one."""
         connection = pymysql.connect(
             unix_socket=SOCKET,
             user="root",
@@ -28,5 +28,6 @@ class Database:
             read_timeout=timeout or self.patience,
         )
         with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
+            for statement in statements:
+                cursor.execute(statement)
             return list(cursor.fetchall())

@@ -44,6 +44,8 @@ class Report:
     """It takes writes, where every member could (Galera)."""
     present: list[str] = field(default_factory=list)
     """Addresses of those that the engine says are in the cluster with it."""
+    begun: dict[str, str] = field(default_factory=dict)
+    """By name, what was held where the cluster began again without a member that was given up (history.py)."""
 
     @property
     def address(self) -> str:
@@ -114,6 +116,9 @@ def decide(me: Report, others: Mapping[str, Report | None], without: Iterable[st
     if busy:
         return Step("wait", f"it waits for {_and(busy)}, which is {heard[busy[0]].state}")
     present = [me, *heard.values()]
+    for one in sorted(present, key=_name):
+        if errant := left_behind(one, present):
+            return Step("wait", f"{one.name} holds what was left behind: {errant}; see docs/operations.md")
     if different := sorted(report.name for report in present if sorted(report.members) != sorted(me.members)):
         return Step("wait", f"{_and(different)} was told of other members than this one; run site.yml on all of them")
     return _form(me, present)
@@ -124,7 +129,7 @@ def _join(me: Report, online: list[Report]) -> Step:
         return Step("wait", "it holds no data yet; run site.yml, which seeds it")
     # A member that is online may have received more than it has executed.
     known = [text for report in online for text in (report.holds, report.received)]
-    if errant := missing_in(me.holds, known):
+    if errant := missing_in(me.holds, known) or left_behind(me, online):
         return Step("wait", f"it holds transactions that the cluster does not: {errant}; see docs/operations.md")
     # Group Replication takes nobody in whose former self it has not expelled yet, and hangs when it is asked to.
     if not me.self_healing and any(me.address in report.present for report in online):
@@ -147,6 +152,17 @@ def _form(me: Report, present: list[Report]) -> Step:
     if first.name != me.name:
         return Step("wait", f"it waits for {first.name}, which has every transaction")
     return Step("form", "every member is back and this one has every transaction")
+
+
+def left_behind(me: Report, others: Iterable[Report]) -> str:
+    """Return the transactions that a member holds beyond where the others began again without it.
+
+    What the others did since has the same numbers, so that only who took part in that beginning can tell. A server of
+    Group Replication may have got the data of one that did; they hold a transaction in the name of the beginning.
+    """
+    known = me.begun.keys() | parse(me.holds).keys()
+    began = {name: held for one in others for name, held in one.begun.items() if name not in known}
+    return ",".join(filter(None, (missing_in(me.holds, [held]) for held in began.values())))
 
 
 def leads(me: Report, others: Mapping[str, Report | None]) -> bool:

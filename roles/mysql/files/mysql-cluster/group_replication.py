@@ -73,16 +73,21 @@ class Member(Database):
         """Enter the group; returns when it has begun to catch up."""
         # Who began a group may have been killed before it took this back, and would begin another one here.
         self.query("SET GLOBAL group_replication_bootstrap_group = OFF")
-        self.query("START GROUP_REPLICATION", BEGIN)
+        self.query("START GROUP_REPLICATION", timeout=BEGIN)
+
+    def begin_again(self, name: str) -> None:
+        """Mark the data, so that whoever gets a copy of them is known to have taken part."""
+        mark = f"SET SESSION gtid_next = '{name}:1'"
+        self.query(mark, "BEGIN", "COMMIT", "SET SESSION gtid_next = AUTOMATIC")
 
     def form(self) -> None:
         """Begin the group anew, from the data of this server."""
         self.query("SET GLOBAL group_replication_bootstrap_group = ON")
         try:
-            self.query("START GROUP_REPLICATION", BEGIN)
+            self.query("START GROUP_REPLICATION", timeout=BEGIN)
         finally:
             self.query("SET GLOBAL group_replication_bootstrap_group = OFF")
 
     def stop(self) -> None:
         """Leave the group; the server is read-only then."""
-        self.query("STOP GROUP_REPLICATION", BEGIN)
+        self.query("STOP GROUP_REPLICATION", timeout=BEGIN)

@@ -220,6 +220,14 @@ def test_a_member_that_is_lost_for_good_is_given_up_by_name(site: Cluster, alone
     assert lost.value("COUNT(*) FROM notes.notes WHERE text = 'only on the lost one'") == "0"
 
 
+def test_a_host_whose_data_were_wiped_is_seeded_by_the_next_run(site: Cluster) -> None:
+    victim = site.others(site.primary())[0]
+    victim.host.check_output("systemctl stop mysql-cluster %s", site.engine)
+    victim.host.check_output("find /var/lib/mysql -mindepth 1 -delete")
+    site.converge("--limit", victim.name)
+    site.healthy()
+
+
 # --- The role on a cluster that is not well ----------------------------------------------------------
 
 

@@ -78,7 +78,6 @@ class Cluster:
         server.sql("STOP GROUP_REPLICATION")
         group = server.value("@@group_replication_group_name")
         primary = self.primary()
-        self.write("without it")
         [held] = re.findall(rf"{group}:([\d:-]+)", primary.value("@@GLOBAL.gtid_executed"))
         last = max(int(number) for number in re.findall(r"\d+", held))
         server.sql(

@@ -215,6 +215,17 @@ def test_logs_of_a_server_that_was_made_anew_are_no_archive_for_an_older_backup(
         plan(restore.Target(), BASES, ARCHIVES[1:], anew)
 
 
+def test_on_galera_only_the_logs_of_the_host_that_made_the_backup_go_on_from_it() -> None:
+    mine = {**ABOUT, "b2": ABOUT["b2"] | {"timeline": "x"}}
+    assert plan(restore.Target(), BASES, ARCHIVES, mine).logs.id == "a2"
+    others = [snapshot("a2", 250, "binlog", "timeline-x", host="db2")]
+    assert plan(restore.Target(), BASES, others, ABOUT).logs.id == "a2"
+    with pytest.raises(Failure, match="No archive of binary logs goes on"):
+        plan(restore.Target(), BASES, others, mine)
+    with pytest.raises(Failure, match="No archive of binary logs goes on"):
+        plan(restore.Target(), BASES, ARCHIVES, {**ABOUT, "b2": ABOUT["b2"] | {"timeline": "y"}})
+
+
 # --- What is kept -----------------------------------------------------------------------------------
 
 NOW = 1_800_000_000.0

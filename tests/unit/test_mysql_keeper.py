@@ -18,13 +18,21 @@ from history import History
 
 GROUP = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 AGAIN = "7d3a6b1e-5c64-4d0e-8f4b-0a6d0f9c2b11"
+OTHER = "b6b9e4a2-90c4-4c36-9d3d-3b3f6b1f8e55"
 NAMES = ["db1", "db2", "db3"]
+BEGUN = {AGAIN: f"{GROUP}:1-10"}
 
 
 def member(name: str, last: int = 10, state: str = decision.OFFLINE, **more: object) -> Report:
     """One member that holds the first transactions of the cluster."""
     holds = f"{GROUP}:1-{last}" if last else ""
     return replace(Report(name, NAMES, state, holds, rank=int(name[-1])), **more)
+
+
+def survivor(name: str, last: int, engine: str, state: str = decision.OFFLINE) -> Report:
+    """One member that took part when the cluster began again from 10."""
+    holds = f"{GROUP}:1-{last}" if engine == "galera" else f"{GROUP}:1-{last},{AGAIN}:1"
+    return member(name, holds=holds, state=state, begun=BEGUN, self_healing=engine == "galera")
 
 
 def steps(*reports: Report | None) -> dict[str, decision.Step]:
@@ -181,28 +189,43 @@ def test_a_member_that_answers_is_not_lost() -> None:
     assert "db3 was given up for lost and answers" in step.reason
 
 
-def test_a_member_that_was_given_up_holds_other_transactions_of_the_same_numbers() -> None:
+@pytest.mark.parametrize("engine", ["group", "galera"])
+def test_a_member_that_was_given_up_holds_other_transactions_of_the_same_numbers(engine: str) -> None:
     """The others went on from 10 without it, and number 11 is another one there."""
-    begun = {AGAIN: f"{GROUP}:1-10"}
-    online = {name: member(name, 20, decision.ONLINE, begun=begun) for name in ("db1", "db2")}
-    step = decide(member("db3", 11), online)
+    online = {name: survivor(name, 20, engine, decision.ONLINE) for name in ("db1", "db2")}
+    returned = member("db3", 11, self_healing=engine == "galera")
+    step = decide(returned, online)
     assert step.action == "wait"
     assert f"it holds transactions that the cluster does not: {GROUP}:11-11" in step.reason
     # What everybody held when they began again gives nothing up, and whoever was there knows.
-    assert decide(member("db3", 10), online).action == "join"
-    assert decide(member("db3", 12, begun=begun), online).action == "join"
-    # A copy of the data of one that was there, by CLONE.
-    online = {"db1": member("db1", holds=f"{GROUP}:1-20,{AGAIN}:1", state=decision.ONLINE, begun=begun)}
-    assert decide(member("db3", holds=f"{GROUP}:1-12,{AGAIN}:1"), online).action == "join"
+    assert decide(replace(returned, holds=f"{GROUP}:1-10"), online).action == "join"
+    assert decide(survivor("db3", 12, engine), online).action == "join"
 
 
-def test_a_cluster_does_not_begin_with_one_that_was_given_up() -> None:
-    begun = {AGAIN: f"{GROUP}:1-10"}
-    found = steps(member("db1", 15, begun=begun), member("db2", 15, begun=begun), member("db3", 11))
+def test_a_copy_of_the_data_is_as_good_on_group_replication() -> None:
+    copy = replace(survivor("db3", 12, "group"), begun={})
+    assert decide(copy, {"db1": survivor("db1", 20, "group", decision.ONLINE), "db2": None}).action == "join"
+
+
+def test_a_beginning_counts_only_for_the_data_that_come_from_it() -> None:
+    """Everything was restored from a backup of before, and db3 is new."""
+    restored = member("db1", 20, decision.ONLINE, begun=BEGUN)
+    assert decide(member("db3", 15), {"db1": restored, "db2": None}).action == "join"
+    galera = replace(restored, self_healing=True, holds=f"{OTHER}:1-20")
+    assert decide(member("db3", holds=f"{OTHER}:1-15"), {"db1": galera, "db2": None}).action == "join"
+    # Only Galera's data come with what was noted of them.
+    noted = member("db3", 11, begun=BEGUN)
+    assert decide(noted, {"db1": survivor("db1", 20, "group", decision.ONLINE), "db2": None}).action == "wait"
+
+
+@pytest.mark.parametrize("engine", ["group", "galera"])
+def test_a_cluster_does_not_begin_with_one_that_was_given_up(engine: str) -> None:
+    first, second = survivor("db1", 15, engine), survivor("db2", 15, engine)
+    returned = member("db3", 11, self_healing=engine == "galera")
+    found = steps(first, second, returned)
     assert {step.action for step in found.values()} == {"wait"}
     assert f"db3 holds what was left behind: {GROUP}:11-11" in found["db1"].reason
-    assert actions(member("db1", 15, begun=begun), member("db2", 15), member("db3", 10)) == ["wait"] * 3
-    assert actions(member("db1", 15, begun=begun), member("db2", 10), member("db3", 9)) == ["form", "wait", "wait"]
+    assert actions(first, second, replace(returned, holds=f"{GROUP}:1-9")) == ["form", "wait", "wait"]
 
 
 def test_where_it_began_again_is_remembered(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@
     tandem-backup status                 what the repository holds
     tandem-backup plan --to WHEN         what a restore would do, without doing it
     tandem-backup prepare --to WHEN      make the data of a moment ready beside the server's own
-    tandem-backup swap                   put it in the place of the server's data, which is gone then
+    tandem-backup swap [--galera]        put it in the place of the server's data, which is gone then
     tandem-backup extract --to WHEN --database NAME [--table NAME] --into SCHEMA
     tandem-backup init                   make the repository where there is none
     tandem-backup report TASK            systemd's: the task ended, however that was
@@ -70,6 +70,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("task", nargs="?", default="")
     parser.add_argument("--since", type=float, default=0)
     parser.add_argument("--to", default="latest")
+    parser.add_argument("--galera", action="store_true")
     for name in ("--database", "--table", "--into"):
         parser.add_argument(name, default="")
     return parser.parse_args()

@@ -107,11 +107,11 @@ def prepare(settings: Settings, options: argparse.Namespace) -> None:
         print(json.dumps(about))
 
 
-def swap(settings: Settings, _: argparse.Namespace) -> None:
+def swap(settings: Settings, options: argparse.Namespace) -> None:
     """Put the data that is ready in the place of the server's; a run that was cut is finished by the next.
 
     The server is down meanwhile, and read-only afterwards. The old data is removed when the new lies beside it
-    on the same disk.
+    on the same disk. With --galera the server is then the first of a new cluster: it could not start without one.
     """
     ready, incoming = settings.work_dir / PLACE, settings.data_dir / ".restored"
     complete = incoming / "tandem-restored.json"
@@ -138,7 +138,7 @@ def swap(settings: Settings, _: argparse.Namespace) -> None:
         subprocess.run(["chown", "-R", "mysql:mysql", str(settings.data_dir)], check=True)
         about = complete.read_text()
         shutil.rmtree(incoming)
-        subprocess.run(["systemctl", "start", service], check=True)
+        subprocess.run(["galera_new_cluster"] if options.galera else ["systemctl", "start", service], check=True)
         restore.remove(ready)
         print(about)
 

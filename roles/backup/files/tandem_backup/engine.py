@@ -73,6 +73,11 @@ def lag(server: mysql.Server, state: dict[str, Any]) -> float:
     return int(replication["lag"]) + 1
 
 
+def own_numbers(server: mysql.Server) -> bool:
+    """Whether the binary logs of this server number transactions as no other server's do: each of Galera's does so."""
+    return server.engine == "mariadb" and bool(server.state()["cluster"])
+
+
 def room(where: Path, needed: int, what: str, *, elsewhere: bool = True) -> None:
     """Refuse to begin what would fill a disk.
 

@@ -139,6 +139,9 @@ def _with_archive(
     for logs in candidates(archives, goal):
         if goal.moment is None and not goal.before and not goal.file and logs.time < base.time:
             continue
+        # On Galera a member numbers its binary logs itself: those of another do not go on from this backup.
+        if "timeline" in about and (logs.host, logs.tagged("timeline-")) != (base.host, about["timeline"]):
+            continue
         of = archive.about(repository, logs)
         # Begun before the backup was, and by a server that has what is in it: one that was made anew has not.
         begun_before = of["files"][0]["created"] <= about["complete_until"]

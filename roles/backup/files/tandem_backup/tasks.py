@@ -63,7 +63,10 @@ def _base(repository: Repository, settings: Settings) -> Numbers:
     copy = settings.work_dir / "copy"
     try:
         print(f"Copies the data of {settings.name}.")
-        about = engine.copy(engine.connect(settings), settings, copy)
+        server = engine.connect(settings)
+        about = engine.copy(server, settings, copy)
+        if engine.own_numbers(server):
+            about["timeline"] = archive.timeline(server, settings)
         write(copy / "tandem.json", json.dumps(about, indent=1) + "\n", 0o600)
         print(f"Saves {about['size'] >> 20} MiB in {repository.url}.")
         # Not before the moment that it holds, whole seconds though they are.
@@ -103,7 +106,11 @@ def take_fingerprint(settings: Settings, since: float = 0) -> Numbers:
     with (
         alone(settings, "fingerprint"),
         turn(
-            repository, settings, "fingerprint", _rank(settings), lambda: _fresh(repository, "fingerprint", since)
+            repository,
+            settings,
+            "fingerprint",
+            _rank(settings),
+            lambda: _fresh(repository, "fingerprint", since) or _for_another(repository, settings),
         ) as mine,
     ):
         if mine:
@@ -112,6 +119,14 @@ def take_fingerprint(settings: Settings, since: float = 0) -> Numbers:
             repository.note("/fingerprint.json", json.dumps(found), "fingerprint", when=math.ceil(found["time"]))
             print(f"{len(found['tables'])} tables at {found['file']}:{found['position']}.")
     return {"newest_timestamp_seconds": {"fingerprint": _newest(repository, "fingerprint")}}
+
+
+def _for_another(repository: Repository, settings: Settings) -> str:
+    """Return whose task a fingerprint is, if not this host's: the newest backup leads to points of some logs only."""
+    bases = repository.snapshots("base")
+    if not bases or bases[-1].host == settings.name or not engine.own_numbers(engine.connect(settings)):
+        return ""
+    return f"only the binary logs of {bases[-1].host} go on from the newest backup"
 
 
 def maintain(settings: Settings) -> Numbers:

@@ -1,7 +1,8 @@
 """Keeps the database server of this host in its cluster, and begins the cluster anew after a power cut.
 
-mysql-cluster CONFIG      run for ever
-mysql-cluster CONFIG ask  print what every member says, as JSON
+mysql-cluster CONFIG        run for ever
+mysql-cluster CONFIG ask    print what every member says, as JSON
+mysql-cluster CONFIG begin  note that the cluster begins again from what this host holds
 """
 
 from __future__ import annotations
@@ -110,6 +111,10 @@ class Keeper:
         elif leader:
             self.member.fulfilled()
 
+    def begin_again(self) -> None:
+        """Note that the cluster begins again from what this member holds, so that others may hold more."""
+        self.member.begin_again(self.history.begin(self.look()))
+
     def form(self) -> bool:
         """Begin the cluster anew, unless another one is about to as well."""
         self.forming = True
@@ -117,7 +122,7 @@ class Keeper:
             step = self.next_step()
             if step.action == "form":
                 if self.without():
-                    self.member.begin_again(self.history.begin(self.look()))
+                    self.begin_again()
                 self.member.form()
             self.say(step.reason)
             return step.action == "form"
@@ -147,6 +152,8 @@ def main() -> None:
     if sys.argv[2:] == ["ask"]:
         everybody = keeper.everybody()
         print(json.dumps({name: report and report.record() for name, report in everybody.items()}))
+    elif sys.argv[2:] == ["begin"]:
+        keeper.begin_again()
     else:
         keeper.run()
 

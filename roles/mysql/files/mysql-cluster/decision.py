@@ -157,12 +157,21 @@ def _form(me: Report, present: list[Report]) -> Step:
 def left_behind(me: Report, others: Iterable[Report]) -> str:
     """Return the transactions that a member holds beyond where the others began again without it.
 
-    What the others did since has the same numbers, so that only who took part in that beginning can tell. A server of
-    Group Replication may have got the data of one that did; they hold a transaction in the name of the beginning.
+    What the others did since has the same numbers, so that only who took part in that beginning can tell.
     """
-    known = me.begun.keys() | parse(me.holds).keys()
-    began = {name: held for one in others for name, held in one.begun.items() if name not in known}
-    return ",".join(filter(None, (missing_in(me.holds, [held]) for held in began.values())))
+    began = {name: held for one in others for name, held in one.begun.items() if _took_part(one, name, held)}
+    lacking = [missing_in(me.holds, [held]) for name, held in began.items() if not _took_part(me, name, held)]
+    return ",".join(filter(None, lacking))
+
+
+def _took_part(one: Report, name: str, held: str) -> bool:
+    """Tell whether the data of a member come from that beginning, and from no backup or cluster before or after it.
+
+    On Group Replication the data hold a transaction of that name. On Galera, where data are got by joining only,
+    what the member noted of its data counts while they are numbered in the same way.
+    """
+    origins = parse(one.holds).keys()
+    return name in origins or (one.self_healing and name in one.begun and parse(held).keys() <= origins)
 
 
 def leads(me: Report, others: Mapping[str, Report | None]) -> bool:

@@ -134,7 +134,7 @@ class Member(Database):
         run("systemctl", "start", "--no-block", SERVICE)
 
     def begin_again(self, name: str) -> None:
-        """Leave the data as they are: a copy of them is had by joining only, and whoever joins takes note."""
+        """Leave the data as they are: they are got by joining only, and whoever joins takes note."""
 
     def form(self) -> None:
         """Begin the cluster anew, from the data of this server."""

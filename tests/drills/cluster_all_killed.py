@@ -10,7 +10,4 @@ ALERTS = Alerts(may=("HostDown", "QuorumAtRisk", *MAY_PRIMARY))
 
 
 def inject(site):
-    for host in site.databases:
-        host.kill()
-    for host in site.databases:
-        host.start()
+    site.power_cut(site.databases)

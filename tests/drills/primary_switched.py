@@ -2,7 +2,7 @@
 
 from tests.drills.tandem_drill.drill import Expect
 
-NEEDS = {"replication": 2}
+NEEDS = {"databases": 2}
 EXPECT = Expect(write_gap=1.5)
 HOLD = 5
 

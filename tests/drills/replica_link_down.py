@@ -2,7 +2,7 @@
 
 from tests.drills.tandem_drill.alerts import MAY_DB, Alerts
 
-NEEDS = {"replication": 3}
+NEEDS = {"databases": 3}
 ALERTS = Alerts(fire=("HostDown", "DatabasesDegraded"), may=MAY_DB)
 
 

@@ -1,10 +1,7 @@
 """Every host loses power at once and is switched on again; the site forms again by itself."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 from tests.drills.tandem_drill.alerts import Alerts
 from tests.drills.tandem_drill.drill import Expect, until_writes_are_back
-from tests.drills.tandem_drill.hosts import Host
 
 NEEDS = {"loadbalancers": 2, "databases": 3}
 EXPECT = Expect(excuse=until_writes_are_back, gap=120.0, write_gap=120.0)
@@ -13,6 +10,4 @@ ALERTS = Alerts(any_other=True)
 
 
 def inject(site):
-    with ThreadPoolExecutor(len(site.hosts)) as pool:
-        list(pool.map(Host.kill, site.hosts))
-        list(pool.map(Host.start, site.hosts))
+    site.power_cut(site.hosts)

@@ -171,6 +171,7 @@ def test_failover(site: Topology, lost: Database) -> None:
     assert {server.role("primary").status for server in others} == {503}
     output = words(site.move(FAILOVER))
     assert f"is the primary in place of {lost.name}" in output
+    assert re.search(r"this took \d+\.\d\d s; the routing led to it after \d+\.\d\d s", output), output[-900:]
     [new] = [server for server in others if server.role("primary").status == 200]
     new.sql("INSERT INTO notes.notes (text) VALUES ('after the failover')")
     for server in others:

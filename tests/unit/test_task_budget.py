@@ -18,7 +18,7 @@ BUDGET = {
     "haproxy": 13,
     "journal": 3,
     "keepalived": 13,
-    "mysql": 158,
+    "mysql": 159,
     "nginx": 9,
     "overview": 12,
     "pki": 11,

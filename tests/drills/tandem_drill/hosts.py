@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -310,6 +310,18 @@ class Site:
                     return
             time.sleep(0.2)
         raise CommandFailedError(f"after {limit:g} s still waiting: {what}")
+
+    def power_cut(self, first: list[Host], pause: float = 0.0, then: Iterable[Host] = ()) -> None:
+        """Cut the power of these hosts at once, and switch the first of them on, and the others after a pause.
+
+        :param pause: in seconds.
+        """
+        then = list(then)
+        with ThreadPoolExecutor(len([*first, *then])) as pool:
+            list(pool.map(Host.kill, [*first, *then]))
+            list(pool.map(Host.start, first))
+            time.sleep(pause)
+            list(pool.map(Host.start, then))
 
     def give_back(self, host: Host) -> None:
         """Note that a primary whose place was taken has to be made a replica, once it is there again.

@@ -14,6 +14,27 @@ def site(request: pytest.FixtureRequest) -> Cluster:
     return Cluster(request.config.option.ansible_inventory)
 
 
+def test_a_member_without_room_for_the_data_is_not_begun(site: Cluster) -> None:
+    """Galera itself finds out when the disk is full."""
+    site.healthy()
+    primary = site.primary()
+    victim = site.others(primary)[0]
+    ballast = "/var/lib/mysql/.ballast"  # servers pass over such names
+    victim.host.check_output("systemctl stop mysql-cluster mariadb")
+    victim.host.check_output("find /var/lib/mysql -mindepth 1 -delete")
+    victim.host.check_output("mount -t tmpfs -o size=400m,mode=0700,uid=$(id -u mysql) none /var/lib/mysql")
+    primary.host.check_output("fallocate -l 800M %s", ballast)
+    try:
+        output = " ".join(site.converge("--limit", victim.name, fails=True).split())
+    finally:
+        primary.host.check_output("rm %s", ballast)
+        victim.host.check_output("umount /var/lib/mysql")
+    assert f"{victim.name} has room for" in output
+    assert "Nothing was changed; make room there" in output
+    site.converge("--limit", victim.name)
+    site.healthy()
+
+
 def test_a_server_whose_data_differ_gets_those_of_the_others(site: Cluster) -> None:
     site.healthy()
     primary = site.primary()

@@ -18,7 +18,7 @@ BUDGET = {
     "haproxy": 13,
     "journal": 3,
     "keepalived": 13,
-    "mysql": 159,
+    "mysql": 160,
     "nginx": 9,
     "overview": 12,
     "pki": 11,

@@ -1,5 +1,6 @@
 """The site's front door: the virtual address, the certificate, and what a TLS scanner thinks of it."""
 
+import re
 import socket
 import ssl
 from functools import partial
@@ -111,6 +112,34 @@ def test_a_load_balancer_that_does_not_serve_stops_the_run_before_the_next_one(r
     assert changed() == [False, False]
 
 
+def test_a_web_server_that_does_not_come_back_healthy_stops_the_run_before_the_next_one(
+    request: pytest.FixtureRequest, domain: str, vip: str, root: Path
+) -> None:
+    inventory = request.config.option.ansible_inventory
+    roll = partial(play, inventory, "site.yml", "--limit", "webservers:loadbalancers", "--tags", "nginx")
+    both = [testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in ("web1", "web2")]
+    balancer = testinfra.get_host("ansible://lb1", ansible_inventory=inventory)
+    broken = "location = /healthz { return 500; }"
+
+    def changed() -> list[bool]:
+        return [broken in host.check_output("nginx -T 2>/dev/null") for host in both]
+
+    def states() -> list[str]:
+        lines = balancer.check_output("echo 'show stat web 4 -1' | socat stdio /run/haproxy/admin.sock").splitlines()
+        return [line.split(",")[17].split(" ")[0] for line in lines if line.startswith("web,")]
+
+    try:
+        assert roll(nginx_server_config=[broken]).returncode != 0
+        assert changed() == [True, False]
+        used = [state == "UP" for state in states()]
+        assert used == [False, True]
+        assert get(f"https://{domain}/whoami", address=vip, ca=root).json()["web"] == "web2"
+    finally:
+        assert roll().returncode == 0
+    assert changed() == [False, False]
+    wait_until(lambda: states() == ["UP", "UP"], 30, "both web servers to be used")
+
+
 def test_a_client_of_one_load_balancer_is_counted_by_the_other(
     request: pytest.FixtureRequest, domain: str, hostvars: dict[str, dict[str, Any]], root: Path
 ) -> None:
@@ -120,11 +149,14 @@ def test_a_client_of_one_load_balancer_is_counted_by_the_other(
     ask = "echo '%s table clients' | socat stdio /run/haproxy/admin.sock"
     other.check_output(ask, "clear")
 
-    def counted() -> bool:
-        get(f"https://{domain}/", address=hostvars["lb1"]["topology_address"], ca=root)
-        return f"key={client} " in other.check_output(ask, "show")
+    def counted(by: str, times: int) -> int:
+        for _ in range(times):
+            get(f"https://{domain}/", address=hostvars[by]["topology_address"], ca=root)
+        found = re.search(rf"key={client} .*http_req_rate\(\d+\)=(\d+)", other.check_output(ask, "show"))
+        return int(found[1]) if found else 0
 
-    wait_until(counted, 20, f"lb2 to know {client}, which asked lb1")
+    asked = wait_until(lambda: counted("lb1", 3), 20, f"lb2 to know {client}, which asked lb1")
+    assert counted("lb2", 3) > asked
 
 
 @pytest.mark.parametrize("balancer", ["lb1", "lb2"])

@@ -1,6 +1,7 @@
 """What whoever runs HAProxy sees of it, and that a mistake does not reach it."""
 
 import http.client
+import re
 
 import pytest
 
@@ -66,6 +67,21 @@ def test_tls_is_as_strict_as_it_is_told_to_be(lb, converge):
     try:
         assert converge(haproxy_tls_profile="modern").returncode == 0
         assert complaints(name, lb.address, "modern", port) == unknown
+    finally:
+        assert converge().returncode == 0
+
+
+def test_answers_of_an_ocsp_responder_are_fetched_from_the_release_on_that_can(lb, converge):
+    release = [int(part) for part in re.search(r"version (\d+)\.(\d+)", lb.run("haproxy -v")).groups()]
+    try:
+        run = converge(haproxy_global=["ocsp-update.mode on"])
+        if release >= [3, 0]:
+            assert run.returncode == 0
+            assert "OCSP Certid" in lb.socket("show ssl ocsp-updates")
+        else:
+            assert run.returncode != 0
+            assert "unknown keyword 'ocsp-update.mode'" in run.stdout
+        lb.get()
     finally:
         assert converge().returncode == 0
 

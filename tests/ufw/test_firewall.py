@@ -79,7 +79,11 @@ def test_rules_hold_after_a_reboot(lab: Lab) -> None:
     assert lab.in_force() == before
 
 
-def test_a_changed_rule_set_is_one_change_that_breaks_no_connection(lab: Lab) -> None:
+@pytest.mark.parametrize("firewall", ["active", "inactive"])
+def test_a_changed_rule_set_breaks_no_connection(lab: Lab, firewall: str) -> None:
+    assert lab.converge().returncode == 0
+    if firewall == "inactive":
+        lab.guarded.check_output("ufw disable")
     with socket.create_connection((lab.address, EVERYBODY), timeout=5) as established:
         # The port of this very connection is closed, another one opened.
         run = lab.converge([lab.ssh_rule, {"comment": "Another", "ports": [UNDECLARED]}])
@@ -96,6 +100,15 @@ def test_rules_that_close_the_door_behind_the_run_are_refused(lab: Lab) -> None:
     assert run.returncode != 0
     assert f"close port 22 to {lab.controller}" in " ".join(run.stdout.split())
     assert lab.in_force() == before
+
+
+def test_a_limit_on_ssh_lets_the_run_confirm_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where Ansible, as it comes, opens several connections for each task."""
+    monkeypatch.setenv("ANSIBLE_PIPELINING", "false")
+    assert lab.converge([lab.ssh_rule | {"action": "limit"}]).returncode == 0
+    assert "LIMIT" in lab.guarded.check_output("ufw status")
+    monkeypatch.undo()
+    assert lab.converge().returncode == 0
 
 
 @pytest.mark.parametrize("firewall", ["active", "inactive"])

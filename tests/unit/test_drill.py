@@ -24,7 +24,7 @@ from tests.drills.tandem_drill.drill import (
     within_gap,
 )
 from tests.drills.tandem_drill.ledger import Ledger, Writes
-from tests.drills.tandem_drill.load import Request, Settings, plan
+from tests.drills.tandem_drill.load import CONNECTING, Request, Settings, plan
 from tests.drills.tandem_drill.vips import Holding, holding
 
 DRILLS = engine.drills(Path(engine.__file__).parents[1])
@@ -115,6 +115,9 @@ def test_who_is_excused() -> None:
         )
 
     assert in_flight(request(1.05, None), moment)
+    late = request(1.05, None)
+    late.error = CONNECTING
+    assert not in_flight(late, moment)
     assert in_flight(request(1.5, 0.5), moment)  # a kept connection of the dead host
     assert not in_flight(request(1.5, 1.4), moment)
     assert not in_flight(request(1.5, None), moment)

@@ -19,7 +19,7 @@ from .alerts import Alerts, Prometheus
 from .commands import CommandFailedError
 from .hosts import Site
 from .ledger import IncompleteLedgerError, Ledger, Writes
-from .load import Request, Settings, now
+from .load import CONNECTING, Request, Settings, now
 from .vips import STALL, Holding, Watch
 
 CLIENT = "/usr/local/lib/tandem-load.py"
@@ -58,7 +58,12 @@ Excuse = Callable[[Request, Moment], bool]
 
 
 def in_flight(request: Request, moment: Moment) -> bool:
-    """Excuse a request that was under way when its host died, or used a connection open at that moment."""
+    """Excuse a request that was under way when its host died, or used a connection open at that moment.
+
+    One that never got a connection in all its time is nobody's to excuse: another host answers by then.
+    """
+    if request.error == CONNECTING:
+        return False
     before = request.sent <= moment.end or (request.opened is not None and request.opened <= moment.end)
     return before and request.done >= moment.begin and request.to not in moment.unmoved
 

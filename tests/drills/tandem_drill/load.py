@@ -33,6 +33,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+CONNECTING = "time-out connecting"
 _CLOCK_OFFSET = time.time() - time.monotonic()
 
 
@@ -183,7 +184,7 @@ async def _perform(session: aiohttp.ClientSession, request: Request, settings: S
             if request.status == 503 and "Retry-After" not in answer.headers:
                 request.error = "HTTP 503 without Retry-After"
     except TimeoutError:
-        request.error = f"time-out {'connecting' if request.opened is None else 'waiting'}"
+        request.error = CONNECTING if request.opened is None else "time-out waiting"
     except (aiohttp.ClientError, OSError) as error:
         code = errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
         request.error = f"{type(error).__name__}: {code or error}"

@@ -65,6 +65,12 @@ def _primary(results: list[dict[str, Any]]) -> dict[str, Any]:
     if not used:
         return (present or members)[0]
     heads = [member for member in used if not _source(member)]
+    full = [member for member in used if not member["state"]["blank"]]
+    if len(heads) == 1 and heads[0]["state"]["blank"] and full:
+        raise Contradiction(
+            f"{heads[0]['name']} is followed by {_names(full)} and holds no data: they were lost, or their disk is not "
+            "mounted. Mount it; or run failover.yml, and then this again."
+        )
     if len(heads) == 1 and all(_source(m) == heads[0]["address"] for m in used if m is not heads[0]):
         return heads[0]
     who = ", ".join(f"{m['name']} follows {_name_of(_source(m), members)}" for m in used)

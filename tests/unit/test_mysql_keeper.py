@@ -219,13 +219,27 @@ def test_a_beginning_counts_only_for_the_data_that_come_from_it() -> None:
 
 
 @pytest.mark.parametrize("engine", ["group", "galera"])
-def test_a_cluster_does_not_begin_with_one_that_was_given_up(engine: str) -> None:
+def test_a_cluster_begins_again_without_the_one_that_was_given_up(engine: str) -> None:
     first, second = survivor("db1", 15, engine), survivor("db2", 15, engine)
     returned = member("db3", 11, self_healing=engine == "galera")
     found = steps(first, second, returned)
-    assert {step.action for step in found.values()} == {"wait"}
-    assert f"db3 holds what was left behind: {GROUP}:11-11" in found["db1"].reason
+    assert [step.action for step in found.values()] == ["form", "wait", "wait"]
+    assert f"it holds transactions that the cluster does not: {GROUP}:11-11" in found["db3"].reason
     assert actions(first, second, replace(returned, holds=f"{GROUP}:1-9")) == ["form", "wait", "wait"]
+
+
+def test_a_beginning_from_which_nobody_went_on_gives_nothing_up() -> None:
+    begun, returned = survivor("db1", 10, "galera"), member("db3", 11, self_healing=True)
+    assert actions(begun, survivor("db2", 10, "galera"), returned) == ["wait", "wait", "form"]
+
+
+@pytest.mark.parametrize("engine", ["group", "galera"])
+def test_where_two_gave_each_other_up_nobody_begins(engine: str) -> None:
+    one = survivor("db1", 15, engine)
+    other = replace(one, name="db2", holds=one.holds.replace(AGAIN, OTHER), begun={OTHER: f"{GROUP}:1-10"})
+    found = steps(one, other, member("db3", self_healing=engine == "galera"))
+    assert [step.action for step in found.values()] == ["wait"] * 3
+    assert "db1 and db2 went on without each other" in found["db3"].reason
 
 
 def test_where_it_began_again_is_remembered(tmp_path: Path) -> None:
@@ -236,6 +250,8 @@ def test_where_it_began_again_is_remembered(tmp_path: Path) -> None:
     other = History(tmp_path / "other.json")
     other.adopt([None, member("db1", begun={name: "", AGAIN: ""})])
     assert History(tmp_path / "other.json").begun == {name: "", AGAIN: ""}
+    with pytest.raises(OSError, match="db1 does not say what it holds"):
+        History(kept).begin(member("db1", 0, state=decision.DOWN))
     (tmp_path / "broken.json").write_text("")
     with pytest.raises(json.JSONDecodeError):
         History(tmp_path / "broken.json")
@@ -332,6 +348,9 @@ def test_what_is_no_set_is_refused(text: str) -> None:
 
 def test_reports_survive_the_way() -> None:
     assert Report.of(member("db1").record()) == member("db1")
-    for nonsense in ([], {}, member("db1").record() | {"rank": "1"}, member("db1").record() | {"more": 1}):
+    # Another release says more, or less.
+    assert Report.of(member("db1").record() | {"more": 1}) == member("db1")
+    assert Report.of({key: value for key, value in member("db1").record().items() if key != "begun"}) == member("db1")
+    for nonsense in ([], {}, {"name": "db1"}, member("db1").record() | {"rank": "1"}):
         with pytest.raises(ValueError, match="this is not a member"):
             Report.of(nonsense)

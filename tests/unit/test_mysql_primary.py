@@ -112,6 +112,11 @@ def test_primary_is(results: list[dict[str, Any]], primary: str) -> None:
             ["db3 cannot be asked"],
             id="none, one unreachable, which may have been promoted",
         ),
+        pytest.param(
+            [new("db1"), member("db2", follows="db1"), member("db3", follows="db1")],
+            ["db1 is followed by db2 and db3 and holds no data"],
+            id="primary whose disk is not mounted",
+        ),
         pytest.param([new("db1"), stopped("db2")], ["db2 cannot be asked"], id="new beside one that is down"),
         pytest.param([unreachable("db1"), unreachable("db2")], ["db1 and db2 cannot be asked"], id="nobody answers"),
     ],

@@ -94,9 +94,12 @@ class Keeper:
         self.member.settle(me)
         # Asked after this one's own: what they hold is then never older than what it is compared with.
         others = ask_all(self.others, self.port, self.tls)
-        step = decide(me, others, self.without())
+        without = self.without()
+        step = decide(me, others, without)
         if step.action in ("join", "form"):
             self.history.adopt(others.values())
+        if step.action == "form" and self.forming and without:
+            self.begin_again(me)
         return step
 
     def lead(self, me: Report) -> None:
@@ -111,9 +114,9 @@ class Keeper:
         elif leader:
             self.member.fulfilled()
 
-    def begin_again(self) -> None:
-        """Note that the cluster begins again from what this member holds, so that others may hold more."""
-        self.member.begin_again(self.history.begin(self.look()))
+    def begin_again(self, me: Report) -> None:
+        """Note that the cluster begins again from what this member holds, and others may hold more."""
+        self.member.begin_again(self.history.begin(me))
 
     def form(self) -> bool:
         """Begin the cluster anew, unless another one is about to as well."""
@@ -121,8 +124,6 @@ class Keeper:
         try:
             step = self.next_step()
             if step.action == "form":
-                if self.without():
-                    self.begin_again()
                 self.member.form()
             self.say(step.reason)
             return step.action == "form"
@@ -153,7 +154,9 @@ def main() -> None:
         everybody = keeper.everybody()
         print(json.dumps({name: report and report.record() for name, report in everybody.items()}))
     elif sys.argv[2:] == ["begin"]:
-        keeper.begin_again()
+        keeper.begin_again(keeper.look())
+    elif sys.argv[2:]:
+        sys.exit(__doc__)
     else:
         keeper.run()
 

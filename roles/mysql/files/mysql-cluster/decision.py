@@ -21,6 +21,9 @@ SETTLING = "settling"  # in no cluster, and on the way to what it will hold
 OFFLINE = "offline"  # in no cluster; what it holds does not change
 DOWN = "down"  # cannot say what it holds
 
+# The role's modules know it by these words.
+KEPT_OUT = "it holds transactions that the cluster does not"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -54,11 +57,16 @@ class Report:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Report:
-        """Return the report of a decoded JSON object; ValueError if it is none."""
+        """Return the report of a decoded JSON object; ValueError if it is none.
+
+        A member with another release of this program may say less, or more than is understood here.
+        """
         kinds = {key: type(value) for key, value in asdict(cls("", [])).items()}
-        if not isinstance(record, dict) or {key: type(value) for key, value in record.items()} != kinds:
+        said = {key: record[key] for key in kinds if key in record} if isinstance(record, dict) else {}
+        wrong = [key for key, value in said.items() if type(value) is not kinds[key]]
+        if wrong or not {"name", "members", "state", "holds"} <= said.keys():
             raise ValueError("this is not a member's report")
-        return cls(**record)
+        return cls(**said)
 
     def record(self) -> dict[str, Any]:
         """Return what is sent to the others."""
@@ -116,12 +124,15 @@ def decide(me: Report, others: Mapping[str, Report | None], without: Iterable[st
     if busy:
         return Step("wait", f"it waits for {_and(busy)}, which is {heard[busy[0]].state}")
     present = [me, *heard.values()]
-    for one in sorted(present, key=_name):
-        if errant := left_behind(one, present):
-            return Step("wait", f"{one.name} holds what was left behind: {errant}; see docs/operations.md")
+    if errant := left_behind(me, present):
+        return Step("wait", f"{KEPT_OUT}: {errant}; see docs/operations.md")
     if different := sorted(report.name for report in present if sorted(report.members) != sorted(me.members)):
         return Step("wait", f"{_and(different)} was told of other members than this one; run site.yml on all of them")
-    return _form(me, present)
+    # An operator gave the others up, and what has been acknowledged since is here.
+    kept = [one for one in present if not left_behind(one, present)]
+    if parted := sorted(one.name for one in present if one not in kept and not left_behind(one, kept)):
+        return Step("wait", f"{_and(parted)} went on without each other; see docs/operations.md")
+    return _form(me, kept)
 
 
 def _join(me: Report, online: list[Report]) -> Step:
@@ -130,7 +141,7 @@ def _join(me: Report, online: list[Report]) -> Step:
     # A member that is online may have received more than it has executed.
     known = [text for report in online for text in (report.holds, report.received)]
     if errant := missing_in(me.holds, known) or left_behind(me, online):
-        return Step("wait", f"it holds transactions that the cluster does not: {errant}; see docs/operations.md")
+        return Step("wait", f"{KEPT_OUT}: {errant}; see docs/operations.md")
     # Group Replication takes nobody in whose former self it has not expelled yet, and hangs when it is asked to.
     if not me.self_healing and any(me.address in report.present for report in online):
         return Step("wait", "the cluster has not noticed yet that it was away")
@@ -159,9 +170,14 @@ def left_behind(me: Report, others: Iterable[Report]) -> str:
 
     What the others did since has the same numbers, so that only who took part in that beginning can tell.
     """
-    began = {name: held for one in others for name, held in one.begun.items() if _took_part(one, name, held)}
+    began = {name: held for one in others for name, held in one.begun.items() if _went_on(one, name, held)}
     lacking = [missing_in(me.holds, [held]) for name, held in began.items() if not _took_part(me, name, held)]
     return ",".join(filter(None, lacking))
+
+
+def _went_on(one: Report, name: str, held: str) -> bool:
+    """Tell whether a member holds more than that beginning: until then, a comparison with others tells everything."""
+    return _took_part(one, name, held) and bool(missing_in(one.holds, [held, f"{name}:1"]))
 
 
 def _took_part(one: Report, name: str, held: str) -> bool:

@@ -25,7 +25,12 @@ class History:
         self.begun: dict[str, str] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
 
     def begin(self, me: Report) -> str:
-        """Note that the cluster begins again from what this member holds; return the name of that beginning."""
+        """Note that the cluster begins again from what this member holds; return the name of that beginning.
+
+        OSError if it does not say what it holds.
+        """
+        if not me.holds:
+            raise OSError(f"{me.name} does not say what it holds: {me.why or me.state}")
         name = str(uuid.uuid4())
         self._keep({name: ",".join(filter(None, (me.holds, me.received)))})
         return name
@@ -38,6 +43,7 @@ class History:
         if more.items() <= self.begun.items():
             return
         self.begun = self.begun | more
+        self.kept.parent.mkdir(exist_ok=True)
         new = self.kept.with_suffix(".new")
         with new.open("w", encoding="utf-8") as file:
             json.dump(self.begun, file, indent=1)
@@ -45,3 +51,6 @@ class History:
             # It counts after a power cut.
             os.fsync(file.fileno())
         new.rename(self.kept)
+        folder = os.open(self.kept.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)

@@ -71,9 +71,9 @@ class Cluster:
         server.host.check_output("systemctl stop mysql-cluster")
         if self.engine == "mariadb":
             server.service("stop")
-            # As far as anybody is told, which is by its position.
-            server.host.check_output("awk '$1 == \"seqno:\" {$2++} 1' OFS=' ' %s > /tmp/grastate", GRASTATE)
-            server.host.check_output("cat /tmp/grastate > %s", GRASTATE)
+            # As far as anybody is told, which is by its position. That it left has a number too.
+            last = int(self.primary().status("wsrep_last_committed"))
+            server.host.check_output(f"sed -i 's/^seqno:.*/seqno: {last + 3}/' {GRASTATE}")
             return
         server.sql("STOP GROUP_REPLICATION")
         group = server.value("@@group_replication_group_name")
@@ -111,7 +111,15 @@ def docker(verb: str, *servers: Database) -> None:
     """Do something to whole hosts, at once."""
     options = ["--signal=KILL"] if verb == "kill" else []
     names = [server.variables["ansible_host"] for server in servers]
-    subprocess.run(["docker", verb, *options, *names], check=True, capture_output=True)
+
+    def done() -> bool:
+        said = subprocess.run(["docker", verb, *options, *names], check=False, capture_output=True, text=True)
+        # A host whose processes come and go just then cannot be frozen, and can a moment later.
+        assert not said.returncode or verb != "pause", said.stderr
+        said.check_returncode()
+        return True
+
+    wait_until(done, SOON, f"docker {verb} {' '.join(names)}")
 
 
 def says(server: Database, words: str) -> None:

@@ -107,7 +107,15 @@ class Host:
     def freeze(self) -> None:
         """Stop every process where it is; the kernel goes on answering for open ports."""
         self._undo.append(self._thaw)
-        run("docker", "pause", self.container)
+        for left in reversed(range(5)):
+            try:
+                run("docker", "pause", self.container)
+            except CommandFailedError as error:
+                # A host whose processes come and go just then, and which can be frozen a moment later.
+                if not left or "unable to freeze" not in str(error):
+                    raise
+            else:
+                return
 
     def _thaw(self) -> None:
         if run("docker", "inspect", "--format", "{{.State.Paused}}", self.container).strip() == "true":

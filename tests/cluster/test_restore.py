@@ -1,0 +1,37 @@
+"""A whole cluster is given the data of a moment: one member from its backup, the others from that member."""
+
+import time
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.databases import SOON
+from tests.support.play import play
+from tests.support.wait import wait_until
+
+
+def test_the_whole_is_restored_to_a_moment(request: pytest.FixtureRequest) -> None:
+    site = Cluster(request.config.option.ansible_inventory)
+    site.healthy()
+    db1 = site.servers["db1"]
+    site.play("backup")
+    db1.host.check_output("tandem-backup run")
+    site.write("wanted")
+    wait_until(lambda: db1.value("COUNT(*) FROM notes.notes WHERE text = 'wanted'") == "1", SOON, "the note on db1")
+    time.sleep(1.1)  # a moment is a second on MariaDB
+    then = db1.host.check_output("date -u '+%F %T.%6N'")
+    time.sleep(1.1)
+    site.write("unwanted")
+    wait_until(lambda: db1.value("COUNT(*) FROM notes.notes WHERE text = 'unwanted'") == "1", SOON, "the other on db1")
+    db1.host.check_output("tandem-backup archive")
+
+    where = {"site_domain": "www.tandem.test", "restore_host": "db1", "restore_to": then}
+    refused = play(site.inventory, "playbooks/restore.yml", **where)
+    assert "add -e restore_confirm=www.tandem.test" in " ".join(refused.stdout.split())
+    done = play(site.inventory, "playbooks/restore.yml", **where, restore_confirm="www.tandem.test")
+    assert done.returncode == 0
+    site.healthy()
+    assert site.primary() is db1
+    for server in site.servers.values():
+        assert server.value("COUNT(*) FROM notes.notes WHERE text = 'wanted'") == "1"
+        assert server.value("COUNT(*) FROM notes.notes WHERE text = 'unwanted'") == "0"

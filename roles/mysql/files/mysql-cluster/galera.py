@@ -6,6 +6,7 @@ This program starts it when there is one to join, or when it is the one to begin
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 from pathlib import Path
@@ -45,6 +46,7 @@ class Member(Database):
     def __init__(self, name: str, members: list[str], config: dict[str, Any]) -> None:
         super().__init__(name, members)
         self.rank = config["rank"]
+        self.inside = False
         self.position: str | None = None  # of a server that does not run; found out once for each time it stops
 
     def _own(self, state: str, **more: Any) -> Report:
@@ -53,6 +55,17 @@ class Member(Database):
 
     def report(self) -> Report:
         """Look; a server that does not answer is a report too."""
+        # While it is in its cluster the server itself says so, and systemd need not be asked at every look.
+        if self.inside:
+            with contextlib.suppress(pymysql.MySQLError, OSError):
+                report = self._running(moving=False)
+                if report.state == ONLINE:
+                    return report
+        report = self._look()
+        self.inside = report.state == ONLINE
+        return report
+
+    def _look(self) -> Report:
         unit = run("systemctl", "show", "--property=ActiveState", "--value", SERVICE, timeout=10).strip()
         if unit in ("inactive", "failed"):
             if self.position is None:

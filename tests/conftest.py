@@ -11,6 +11,9 @@ pytest.register_assert_rewrite("tests.support")
 
 from tests.support.inventory import read_inventory  # noqa: E402 - after the line above, to be rewritten
 
+SECOND_ENGINE = ("mariadb", "galera")
+"""Scenarios whose tests are those of another one, on the other engine."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,6 +26,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if reports:
         # One file per run of pytest: a scenario may verify more than once.
         config.option.xmlpath = str(Path(reports) / f"{time.time_ns()}.xml")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what bin/test has run on one engine already, unless it is to run everything."""
+    scenario = Path(config.option.ansible_inventory or ".").parent.name
+    if os.environ.get("TANDEM_TEST_ONCE") and scenario in SECOND_ENGINE:
+        again = [item for item in items if item.get_closest_marker("once")]
+        config.hook.pytest_deselected(items=again)
+        items[:] = [item for item in items if item not in again]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -228,6 +228,7 @@ def test_a_host_whose_data_were_wiped_is_seeded_by_the_next_run(site: Cluster) -
 # --- The role on a cluster that is not well ----------------------------------------------------------
 
 
+@pytest.mark.once
 def test_a_degraded_cluster_is_reported_and_not_restarted(site: Cluster) -> None:
     site.healthy()
     victim = site.others(site.primary())[0]
@@ -259,11 +260,13 @@ def test_a_restart_is_rolled_and_nobody_is_without_a_primary(site: Cluster) -> N
     site.healthy()
 
 
+@pytest.mark.once
 def test_then_nothing_changes_any_more(site: Cluster) -> None:
     output = site.converge(mysql_settings={"back_log": 70})
     assert re.findall(r"changed=(\d+)", output) == ["0"] * 3
 
 
+@pytest.mark.once
 def test_an_upgrade_restarts_the_primary_when_another_one_took_its_place(site: Cluster) -> None:
     old = site.primary()
     wanted = {"back_log": 80, "max_connections": 99}

@@ -117,6 +117,7 @@ def test_servers_that_cannot_ask_each_other_stop_it(site: Topology) -> None:
     answers(old, "primary", 200)
 
 
+@pytest.mark.once
 def test_a_target_that_cannot_take_over_leaves_the_old_primary_in_place(site: Topology) -> None:
     old, new = site.primary(), replicas(site)[0]
     command = ["docker", "exec", new.variables["ansible_host"], new.engine, "-e"]

@@ -12,6 +12,7 @@ from tests.support.databases import Topology, answers, has, replicated
 from tests.support.packages import offer_newer, version
 from tests.support.play import play
 
+pytestmark = pytest.mark.once
 PACKAGE = {"mysql": "mysql-server", "mariadb": "mariadb-server"}
 SETTING = {"back_log": 80}  # takes a restart
 

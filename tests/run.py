@@ -270,6 +270,7 @@ class Scenario:
 
     def hold(self) -> None:
         """Stand still until nothing else runs: drills count on the machine."""
+        self.watchdog.cancel()
         self.signal(signal.SIGSTOP)
         wait(self.after)
         self.watch()

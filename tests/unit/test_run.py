@@ -1,6 +1,6 @@
-"""What bin/test shows of a step that failed."""
+"""What bin/test shows of a step that failed, and how long it lets a scenario take."""
 
-from tests.run import tail
+from tests.run import Scenario, tail
 
 OUTPUT = """
 TASK [first] ***
@@ -34,3 +34,16 @@ def test_every_task_that_failed_is_shown_and_nothing_else() -> None:
 def test_without_a_task_that_failed_the_end_is_shown() -> None:
     lines = [f"line {number}\n" for number in range(99)]
     assert tail(lines, 3) == "line 96\nline 97\nline 98\n"
+
+
+def test_a_scenario_that_waits_for_the_others_has_all_its_time_afterwards() -> None:
+    scenario = Scenario("default")
+    scenario.watch()
+    before = scenario.watchdog
+    scenario.hold()
+    try:
+        # What a cancelled timer is.
+        assert before.finished.is_set()
+        assert not scenario.watchdog.finished.is_set()
+    finally:
+        scenario.watchdog.cancel()

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.databases import SOON
+from tests.support.databases import SOON, Database
 from tests.support.play import play
 from tests.support.wait import wait_until
 
@@ -16,13 +16,18 @@ def test_the_whole_is_restored_to_a_moment(request: pytest.FixtureRequest) -> No
     db1 = site.servers["db1"]
     site.play("backup")
     db1.host.check_output("tandem-backup run")
-    site.write("wanted")
-    wait_until(lambda: db1.value("COUNT(*) FROM notes.notes WHERE text = 'wanted'") == "1", SOON, "the note on db1")
+    wanted, unwanted = (f"{word} {time.time_ns()}" for word in ("wanted", "unwanted"))
+
+    def holds(server: Database, text: str) -> bool:
+        return server.value(f"COUNT(*) FROM notes.notes WHERE text = '{text}'") == "1"
+
+    site.write(wanted)
+    wait_until(lambda: holds(db1, wanted), SOON, "the note on db1")
     time.sleep(1.1)  # a moment is a second on MariaDB
     then = db1.host.check_output("date -u '+%F %T.%6N'")
     time.sleep(1.1)
-    site.write("unwanted")
-    wait_until(lambda: db1.value("COUNT(*) FROM notes.notes WHERE text = 'unwanted'") == "1", SOON, "the other on db1")
+    site.write(unwanted)
+    wait_until(lambda: holds(db1, unwanted), SOON, "the other on db1")
     db1.host.check_output("tandem-backup archive")
 
     where = {"site_domain": "www.tandem.test", "restore_host": "db1", "restore_to": then}
@@ -35,5 +40,5 @@ def test_the_whole_is_restored_to_a_moment(request: pytest.FixtureRequest) -> No
     site.healthy()
     assert site.primary() is db1
     for server in site.servers.values():
-        assert server.value("COUNT(*) FROM notes.notes WHERE text = 'wanted'") == "1"
-        assert server.value("COUNT(*) FROM notes.notes WHERE text = 'unwanted'") == "0"
+        assert holds(server, wanted)
+        assert not holds(server, unwanted)

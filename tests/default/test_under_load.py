@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# A red drill on a machine that was too busy to send in time says nothing about the site: it gets another chance, and on one
-# that cannot send so much at all, with less.
+# A red drill on a machine that was too busy to send in time says nothing about the site: it gets another chance, and
+# where so much cannot be sent at all, with less.
 RATES = (200, 200, 100, 50, 25)  # requests per second
 LATE = 0.1  # seconds
 

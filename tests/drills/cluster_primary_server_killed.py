@@ -1,11 +1,11 @@
 """The database server that takes the writes is killed; the cluster elects another one."""
 
-from tests.drills.tandem_drill.alerts import MAY_PRIMARY, Alerts
+from tests.drills.tandem_drill.alerts import MAY_CLUSTER, Alerts
 from tests.drills.tandem_drill.drill import Expect
 
 NEEDS = {"cluster": 3}
 EXPECT = Expect(gap=2.0, write_gap=7.0)
-ALERTS = Alerts(may=("HostDown", "QuorumAtRisk", *MAY_PRIMARY))
+ALERTS = Alerts(may=MAY_CLUSTER)
 
 
 def inject(site):

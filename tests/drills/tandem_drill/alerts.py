@@ -84,3 +84,4 @@ MAY_WEB = ("HostDown", "TargetDown", "UnitFailed", "WebServersDegraded", "NginxD
 MAY_LB = ("AddressUnreachable", "RedirectBroken", "TargetDown", "VirtualAddressUnprotected", "LoadBalancersDegraded")
 MAY_DB = ("DatabaseDown", "DatabasesDegraded", "LastDatabase", "NoSemiSync", "ReplicationBroken", "TargetDown")
 MAY_PRIMARY = (*MAY_DB, "ApplicationWaitsForDatabase", "NoPrimary", "NoWayToWrites", "UnitFailed")
+MAY_CLUSTER = ("HostDown", "QuorumAtRisk", *MAY_PRIMARY)

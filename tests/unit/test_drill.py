@@ -26,6 +26,7 @@ from tests.drills.tandem_drill.drill import (
 from tests.drills.tandem_drill.ledger import Ledger, Writes
 from tests.drills.tandem_drill.load import CONNECTING, Request, Settings, plan
 from tests.drills.tandem_drill.vips import Holding, holding
+from tests.support.wait import wait_until
 
 DRILLS = engine.drills(Path(engine.__file__).parents[1])
 SETTINGS = Settings(url="https://www.tandem.test", addresses=["192.0.2.10"], run="unit")
@@ -341,13 +342,11 @@ def test_stand_in_answers_late_and_wrong(tmp_path: Path) -> None:
     path = tmp_path / "app" / "app.sock"
     process = subprocess.Popen([sys.executable, "-c", hosts.STAND_IN, str(path), "500", "0.3"])
     try:
-        deadline = time.monotonic() + 10
-        while not path.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        begun = time.monotonic()
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(5)
-            client.connect(str(path))
+            # Its file is there a moment before anybody listens.
+            wait_until(lambda: client.connect_ex(str(path)) == 0, 10, "the stand-in to listen", interval=0.02)
+            begun = time.monotonic()
             client.sendall(b"POST /notes HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}")
             answer = b"".join(iter(lambda: client.recv(4096), b""))
     finally:

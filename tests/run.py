@@ -96,7 +96,8 @@ def read_junit(directory: Path) -> tuple[int, list[tuple[str, str]], int]:
         for case in ElementTree.parse(path).iter("testcase"):  # noqa: S314 - pytest has just written it
             problems = [*case.findall("failure"), *case.findall("error")]
             if problems:
-                text = "\n".join(part.text or "" for part in [*problems, *case.findall("system-out")])
+                printed = "".join(part.text or "" for part in case.findall("system-out"))
+                text = "\n".join([*(part.text or "" for part in problems), tail(printed.splitlines(keepends=True))])
                 failures.append((f"{case.get('classname')}::{case.get('name')}", text))
             elif case.find("skipped") is not None:
                 skipped += 1

@@ -1,6 +1,10 @@
 """What bin/test shows of a step that failed, and how long it lets a scenario take."""
 
-from tests.run import Scenario, tail
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.run import ROOT, Scenario, read_junit, tail
 
 OUTPUT = """
 TASK [first] ***
@@ -47,3 +51,13 @@ def test_a_scenario_that_waits_for_the_others_has_all_its_time_afterwards() -> N
         assert not scenario.watchdog.finished.is_set()
     finally:
         scenario.watchdog.cancel()
+
+
+def test_a_failed_test_shows_what_it_printed(tmp_path: Path) -> None:
+    test = tmp_path / "test_it.py"
+    test.write_text("def test_it():\n    print('fatal: [db1]: no room')\n    raise AssertionError\n")
+    options = ["-c", str(ROOT / "pyproject.toml"), f"--junitxml={tmp_path / 'it.xml'}"]
+    subprocess.run([sys.executable, "-m", "pytest", *options, str(test)], check=False, stdout=subprocess.DEVNULL)
+    passed, [(_, cause)], skipped = read_junit(tmp_path)
+    assert (passed, skipped) == (0, 0)
+    assert "no room" in cause.rsplit("AssertionError", 1)[1]

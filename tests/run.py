@@ -207,6 +207,7 @@ class Scenario:
             "TANDEM_LAB_PREFIX": f"{PREFIX}{self.suffix}",
             "TANDEM_TEST_REPORTS": str(reports),
             "MOLECULE_EPHEMERAL_DIRECTORY": str(reports / "molecule"),
+            "TANDEM_TEST_ALONE": str(reports / "alone"),
         }
         environment |= accelerated() if self.name in ACCELERATED else {}
         environment |= {"TANDEM_DISTRO": self.distro} if self.distro else {}
@@ -245,7 +246,7 @@ class Scenario:
                 step, outcome = event.groups()
                 if outcome == "Executing":
                     if (self.name, step) == ("default", "verify"):
-                        self.hold()
+                        self.give_the_machine(reports / "alone")
                     output, begin = [], time.monotonic()
                     continue
                 bad = outcome.endswith("Failed")
@@ -269,23 +270,21 @@ class Scenario:
         self.watchdog.daemon = True  # an interrupted run does not wait for it
         self.watchdog.start()
 
-    def hold(self) -> None:
-        """Stand still until nothing else runs: drills count on the machine."""
+    def give_the_machine(self, note: Path) -> None:
+        """Let drills begin when nothing else runs, because they count on the machine, and give them all the time."""
         self.watchdog.cancel()
-        self.signal(signal.SIGSTOP)
-        wait(self.after)
-        self.watch()
-        self.signal(signal.SIGCONT)
+
+        def give() -> None:
+            wait(self.after)
+            self.watch()
+            note.touch()
+
+        threading.Thread(target=give, daemon=True).start()
 
     def stop(self) -> None:
         """End it, with everything that it started."""
-        self.signal(signal.SIGTERM)
-        self.signal(signal.SIGCONT)
-
-    def signal(self, number: int) -> None:
-        """Tell the scenario, and everything that it started."""
         if self.process and self.process.poll() is None:
-            os.killpg(self.process.pid, number)
+            os.killpg(self.process.pid, signal.SIGTERM)
 
     def clean(self) -> None:
         """Leave no host, network or state behind, however the scenario ended."""
@@ -296,7 +295,7 @@ class Scenario:
 
 
 def run(summary: Summary, scenarios: list[Scenario], static: bool) -> None:
-    """Run some at a time; a whole site is built beside the others, and verified when these have ended."""
+    """Run some at a time; the drills of a whole site wait until the others have ended."""
     pool = ThreadPoolExecutor(WORKERS)
     try:
         steps = [pool.submit(run_static, summary)] if static else []

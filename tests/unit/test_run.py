@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
 from tests.run import ROOT, Scenario, read_junit, tail
+from tests.support.wait import wait_until
 
 OUTPUT = """
 TASK [first] ***
@@ -40,14 +42,18 @@ def test_without_a_task_that_failed_the_end_is_shown() -> None:
     assert tail(lines, 3) == "line 96\nline 97\nline 98\n"
 
 
-def test_a_scenario_that_waits_for_the_others_has_all_its_time_afterwards() -> None:
-    scenario = Scenario("default")
+def test_the_drills_of_a_scenario_have_the_machine_and_all_the_time_when_the_others_have_ended(tmp_path: Path) -> None:
+    other: Future[None] = Future()
+    scenario = Scenario("default", after=[other])
     scenario.watch()
     before = scenario.watchdog
-    scenario.hold()
+    scenario.give_the_machine(tmp_path / "alone")
     try:
         # What a cancelled timer is.
         assert before.finished.is_set()
+        assert not (tmp_path / "alone").exists()
+        other.set_result(None)
+        wait_until((tmp_path / "alone").exists, 60, "the machine")
         assert not scenario.watchdog.finished.is_set()
     finally:
         scenario.watchdog.cancel()

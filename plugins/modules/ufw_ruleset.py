@@ -148,7 +148,9 @@ class Ruleset:
         return code, out or err
 
     def active(self) -> bool:
-        """Tell whether ufw's rules are in the kernel, as many of them as its files say."""
+        """Tell whether ufw's rules are in force, as many of them as its files say."""
+        if not self.running():
+            return False
         for version in self.versions:
             suffix = "6" if version == 6 else ""
             text = Path("/", FILES[version]).read_text()
@@ -160,15 +162,16 @@ class Ruleset:
         return True
 
     def running(self) -> bool:
-        """Tell whether ufw's chains are in the kernel, for each family that this kernel has.
+        """Tell whether the kernel asks ufw's chains, and drops what they let through, for each family that it has.
 
-        Where one of them is missing (IPV6=no until now), ufw has to make its own before any rule makes sense.
+        Where it does not (IPV6=no until now, or somebody flushed INPUT), ufw has to begin anew before a rule makes sense.
         """
-        chains = {4: "ufw-user-input", 6: "ufw6-user-input"}
-        tables = [
-            self.run(IPTABLES[version], "--wait", "-S", chains[version], check=False) for version in self.versions
-        ]
-        return not any(code for code, _ in tables)
+        for version in self.versions:
+            suffix = "6" if version == 6 else ""
+            _, rules = self.run(IPTABLES[version], "--wait", "-S", "INPUT", check=False)
+            if not {"-P INPUT DROP", f"-A INPUT -j ufw{suffix}-before-input"} <= set(rules.splitlines()):
+                return False
+        return True
 
     def trial(self) -> None:
         if TRIAL.exists():  # the run that began it is gone
@@ -283,6 +286,8 @@ class Ruleset:
                 for version in self.versions
             ]
         else:
+            # It does not begin where a part of it is there already.
+            self.run(INIT, "--datadir", str(TRIAL / "stage"), "force-stop", check=False)
             problems = [self.run(INIT, "--datadir", str(TRIAL / "stage"), "start", check=False)]
         if any(code for code, _ in problems):
             self.run("/bin/sh", str(TRIAL / "rollback"))

@@ -208,3 +208,8 @@ def test_what_somebody_changed_by_hand_is_reported_and_mended(lab: Lab) -> None:
     lab.guarded.check_output("iptables -F ufw-user-input")
     assert lab.converge(ufw_unmanaged="remove").returncode == 0
     assert [lab.reaches(lab.visitor, port) for port in (DECLARED, UNDECLARED)] == [True, False]
+
+    lab.guarded.check_output("iptables -P INPUT ACCEPT && iptables -F INPUT")
+    assert lab.reaches(lab.visitor, UNDECLARED)
+    assert lab.converge().returncode == 0
+    assert [lab.reaches(lab.visitor, port) for port in (DECLARED, UNDECLARED)] == [True, False]

@@ -167,7 +167,7 @@ def test_mistakes_are_refused(inputs: dict[str, Any], said: str) -> None:
         (
             {"site_connection_limit": 50},
             [
-                "tcp-request connection track-sc1 src table clients",
+                "tcp-request connection track-sc1 src table connections",
                 "tcp-request connection reject if { sc1_conn_cur gt 50 }",
             ],
         ),

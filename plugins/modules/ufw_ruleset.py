@@ -164,7 +164,8 @@ class Ruleset:
     def running(self) -> bool:
         """Tell whether the kernel asks ufw's chains, and drops what they let through, for each family that it has.
 
-        Where it does not (IPV6=no until now, or somebody flushed INPUT), ufw has to begin anew before a rule makes sense.
+        Where it does not (IPV6=no until now, or somebody flushed INPUT), ufw has to begin anew before a rule makes
+        sense.
         """
         for version in self.versions:
             suffix = "6" if version == 6 else ""

@@ -27,14 +27,15 @@ engine_wait() {
 }
 
 engine_packages() {
-  # Debian 13 and later split the client from the engine.
   local packages=(curl)
   have dockerd || packages+=(docker.io)
   have iptables || packages+=(iptables)
-  have ip || packages+=(iproute2)  # which says what subnets are free
-  [[ $(apt-cache madison docker-cli 2>/dev/null) ]] && ! have docker && packages+=(docker-cli)
+  have docker || packages+=("$(engine_client_package)")
   if ((${#packages[@]} > 1)) || ! have curl; then apt_install "${packages[@]}"; fi
 }
+
+# The package with the client alone, where there is one.
+engine_client_package() { if [[ $(apt-cache madison docker-cli 2>/dev/null) ]]; then echo docker-cli; else echo docker.io; fi; }
 
 # True if the process that wrote pid file $1 is gone. Its number may be somebody else's by now, or
 # a zombie's that no init has reaped; neither has the program as its executable.
@@ -107,15 +108,20 @@ engine_inotify() {
     step "Note: fs.inotify.$name is $(<"$file") and may not be raised; many hosts may exhaust it."
 }
 
+engine_is_usable() {
+  [[ ! -S $engine_socket || -w $engine_socket ]] ||
+    die "$(id -un) may not use $engine_socket; run as root or join its group, $(stat -c %G "$engine_socket")."
+}
+
 engine() {
+  engine_is_usable
   if ! engine_answers; then
-    [[ ! -S $engine_socket || -w $engine_socket ]] ||
-      die "$(id -un) may not use $engine_socket; run as root or join its group, $(stat -c %G "$engine_socket")."
     engine_is_ours_to_start || die "no Docker engine answers on DOCKER_HOST=$DOCKER_HOST."
     engine_packages
     engine_answers || engine_start
   fi
-  have docker || apt_install docker-cli
+  have docker || apt_install "$(engine_client_package)"
+  have ip || apt_install iproute2  # which says what subnets are free
   engine_client
   engine_inotify max_user_instances 1024
   engine_inotify max_user_watches 262144

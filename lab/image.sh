@@ -27,7 +27,7 @@ image_bootstrap() (
   trap 'rm -rf "$work"' EXIT
   # With no mirror named, it takes the vendor's own, with updates and security.
   quietly mmdebstrap --variant=minbase --include="${image_packages// /,}" "$distro" "$work/rootfs.tar"
-  quietly docker import "$work/rootfs.tar" "tandem-rootfs:$distro"
+  quietly docker import --change 'LABEL tandem.recipe=rootfs' "$work/rootfs.tar" "tandem-rootfs:$distro"
 )
 
 # Prints nothing; sets `base` to the image to build on.
@@ -35,9 +35,14 @@ image_base() {
   local distro=$1 vendor=$2
   base=tandem-rootfs:$distro
   docker image inspect "$base" >/dev/null 2>&1 && return
-  if timeout 300 docker pull -q "$vendor:$distro" >/dev/null 2>&1; then
-    base=$vendor:$distro
+  base=$vendor:$distro
+  if docker image inspect "$base" >/dev/null 2>&1; then
+    return
+  elif timeout 300 docker pull -q "$base" >/dev/null 2>&1; then
+    mkdir -p .cache
+    echo "$base" >> .cache/pulled  # for bin/down --all
   else
+    base=tandem-rootfs:$distro
     image_bootstrap "$distro" "$vendor"
   fi
 }

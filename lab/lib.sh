@@ -2,6 +2,8 @@
 # Shared by bin/* and lab/*.sh: where things are, how progress and refusals are printed.
 # Sourced, never run; it sets `root` and `lab`, and enters `root`.
 set -euo pipefail
+# shellcheck disable=SC2034  # used by those who source this file
+caller=$PWD
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 

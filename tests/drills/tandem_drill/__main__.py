@@ -55,10 +55,14 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a service manager, a terminal that is closed."""
+
+
 def interrupted(number: int, _frame: object) -> None:
-    """End in good order on the first Ctrl-C or SIGTERM; the site is healed, so a second one must wait."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """End in good order on the first of these signals; the site is healed, so a second one must wait."""
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
     print("\ninterrupted: healing the site", file=sys.stderr, flush=True)
     raise KeyboardInterrupt(number)
 
@@ -92,8 +96,8 @@ def main() -> int:
     folder = ROOT / "reports/drills" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder.mkdir(parents=True)
 
-    signal.signal(signal.SIGINT, interrupted)
-    signal.signal(signal.SIGTERM, interrupted)
+    for each in ENDING:
+        signal.signal(each, interrupted)
     terminal.line(
         f"{settings.rate:g} requests/s to {site.url} at {', '.join(site.addresses)}, "
         f"{settings.writes:.0%} writes; time-outs {settings.connect_timeout:g} s to connect, "
@@ -110,7 +114,7 @@ def main() -> int:
                 + ", ".join(f"{key} {text}" for key, text in report.cells(record).items() if key != "drill")
             )
     except UnhealthyError as error:
-        terminal.line(f"the site is not healthy, nothing was broken: {error}")
+        terminal.line(f"the site is not healthy, so it is left alone: {error}")
         code = 1
     except CommandFailedError as error:
         terminal.line(str(error))

@@ -394,8 +394,11 @@ def judge(
     begin, end = marks[0][0], marks[1][0]
     healed = marks[2][0] if len(marks) > 2 else ledger.end
     unmoved = frozenset(h.address for h in holdings if len(h.holders(begin, healed)) == 1)
-    write_gap_end = max(end, ledger.gap(writes_only, begin)[1])
-    moment = Moment(begin, end, max(end, longest(begin, healed)[1]), write_gap_end, unmoved)
+    # What comes later than is allowed is no longer the gap: a stall of the machine then excuses nothing before it.
+    gap_until = healed if expect.gap is None else min(healed, end + expect.gap)
+    write_gap_until = None if expect.write_gap is None else end + expect.write_gap
+    write_gap_end = max(end, ledger.gap(writes_only, begin, write_gap_until)[1])
+    moment = Moment(begin, end, max(end, longest(begin, gap_until)[1]), write_gap_end, unmoved)
     excused = [r for r in ledger.failed if expect.excuse and expect.excuse(r, moment)]
     unexcused = len(ledger.failed) - len(excused)
 
@@ -409,6 +412,8 @@ def judge(
             f"{len(excused)} requests failed {expect.excuse.__name__.replace('_', ' ')}, "
             f"{expect.most:g} s of load are {expect.most * ledger.settings.rate:g}"
         )
+    if retries := sum(request.attempts > 1 for request in ledger.requests):
+        found.append(f"{retries} requests were sent more than once by the client's library")
     if writes.lost:
         found.append(f"{len(writes.lost)} of {writes.acknowledged} acknowledged writes are lost: {writes.lost[:3]}")
     if writes.double:
@@ -452,7 +457,7 @@ def judge(
             },
             "lateness": {"p99": round(ledger.lateness(0.99), 4), "max": round(ledger.lateness(1), 4)},
             "client_cpu": round(ledger.cpu_seconds / (ledger.end - ledger.start), 3),
-            "hidden_retries": sum(request.attempts > 1 for request in ledger.requests),
+            "hidden_retries": retries,
             "vips": [
                 {
                     "address": h.address,
@@ -478,7 +483,7 @@ def _length(interval: tuple[float, float]) -> float:
 def run_all(
     chosen: list[Drill], site: Site, settings: Settings, repeat: int, folder: Path, say: Callable[[str], None]
 ) -> Iterator[tuple[Drill, list[Outcome]]]:
-    """Run each drill `repeat` times; yield it with its outcomes as soon as it is done.
+    """Run each drill `repeat` times; yield it with its outcomes as soon as it is done, or cut short.
 
     :raises UnhealthyError: when the site is not healthy before a run, after a minute's patience.
     """
@@ -487,17 +492,23 @@ def run_all(
         for number in range(1, repeat + 1):
             say("is the site healthy?")
             if problems := wait_until_healthy(site, 60):
+                if outcomes:
+                    yield drill, outcomes
                 raise UnhealthyError("; ".join(problems))
             # A name of its own for each run: it marks the run's notes in the database.
             mark = f"drill-{drill.name}-{number}-{int(time.time())}"
             prefix = f"{drill.name} {number}/{repeat}"
-            outcomes.append(
-                perform(
+            try:
+                outcome = perform(
                     drill,
                     site,
                     dataclasses.replace(settings, run=mark),
                     folder / f"{drill.name}-{number}.jsonl.gz",
                     lambda text, prefix=prefix: say(f"{prefix} {text}"),
                 )
-            )
+            except (CommandFailedError, KeyboardInterrupt):
+                if outcomes:
+                    yield drill, outcomes
+                raise
+            outcomes.append(outcome)
         yield drill, outcomes

@@ -379,7 +379,7 @@ class Site:
         """Return what keeps the site from being healthy, an empty list if nothing does.
 
         Healthy: the site answers at each of its addresses, each load balancer finds each of its servers
-        up, each VIP is held once, one database takes writes and all others serve reads.
+        up and runs keepalived, each VIP is held once, one database takes writes and all others serve reads.
         """
         https = self.url.startswith("https:")
         target = {"port": 443 if https else 80, "path": "/readyz", "host": self.name}
@@ -387,7 +387,14 @@ class Site:
             target |= {"name": self.name, "ca": self.ca}
         questions = [(self.client, {address: ("http", target | {"address": address}) for address in self.addresses})]
         questions += [
-            (host, {"haproxy": ("haproxy", "/run/haproxy/admin.sock"), "held": ("held", self.vips)})
+            (
+                host,
+                {
+                    "haproxy": ("haproxy", "/run/haproxy/admin.sock"),
+                    "held": ("held", self.vips),
+                    "keepalived": ("unit", "keepalived.service"),
+                },
+            )
             for host in self.loadbalancers
         ]
         with ThreadPoolExecutor() as pool:
@@ -402,6 +409,9 @@ class Site:
                 found += [
                     f"{host}: {server} is {state}" for server, state in answer["haproxy"].items() if state != "UP"
                 ]
+            # Whoever holds no address is asked too: it is to take over.
+            if self.vips and answer["keepalived"] != "active":
+                found.append(f"{host}: keepalived is {answer['keepalived']}")
         for vip in self.vips:
             holders = [
                 host.name

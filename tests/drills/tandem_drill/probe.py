@@ -14,6 +14,7 @@ import re
 import select
 import socket
 import ssl
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -56,9 +57,15 @@ def http_status(question: dict) -> int:
     return connection.getresponse().status
 
 
+def unit_state(name: str) -> str:
+    """Return what systemd says of a unit."""
+    done = subprocess.run(["systemctl", "is-active", name], stdout=subprocess.PIPE, text=True, check=False)
+    return done.stdout.strip()
+
+
 def answer(questions: dict) -> dict:
     """Return an answer for each question, under its name; one that cannot be had is its error as text."""
-    known = {"held": held, "haproxy": haproxy_servers, "http": http_status}
+    known = {"held": held, "haproxy": haproxy_servers, "http": http_status, "unit": unit_state}
     answers = {}
     for name, (kind, argument) in questions.items():
         try:

@@ -1,6 +1,8 @@
 """Certbot's defaults and when it renews, without a host."""
 
 import importlib.util
+import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -75,3 +77,19 @@ def test_dns_proves_a_name() -> None:
     assert "dns-rfc2136-propagation-seconds = 30" in lines
     assert [line for line in lines if line.startswith("dns-rfc2136-credentials = /")]
     assert not [line for line in lines if "http-01" in line or "192.0.2.53" in line]
+
+
+# --- Where the CA asks ----------------------------------------------------------------------------
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_certbot_that_proves_a_name_just_now_is_waited_for(tool: ModuleType, address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    certbot = socket.create_server((address, 0), family=family)
+    port = certbot.getsockname()[1]
+    threading.Timer(0.3, certbot.close).start()
+    with tool.listener(address, port, tool.Answer) as server:
+        assert server.server_address[:2] == (address, port)
+
+
+def test_an_address_that_is_not_here_is_said(tool: ModuleType) -> None:
+    with pytest.raises(tool.Failure, match="Nothing can listen on 192.0.2.1 port 8402"):
+        tool.listener("192.0.2.1", 8402, tool.Answer)

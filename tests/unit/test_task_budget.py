@@ -23,7 +23,7 @@ BUDGET = {
     "overview": 12,
     "pki": 11,
     "prometheus": 8,
-    "ufw": 11,
+    "ufw": 12,
 }
 
 

@@ -545,11 +545,11 @@ CASES = {
         ),
         Case(
             "BackupLate",
-            {host("tandem_backup_newest_timestamp_seconds", 'task="run"'): "0x3000"}
+            {host("tandem_backup_newest_timestamp_seconds", 'task="run",kind="base"'): "0x3000"}
             | up("mysqld", "databases", db1="1x3000"),
             {},
             "The newest backup of db1 is 1d 16h 0m 0s old.",
-            {host("tandem_backup_newest_timestamp_seconds", 'task="run"'): "0x1440 86400x3000"},
+            {host("tandem_backup_newest_timestamp_seconds", 'task="run",kind="base"'): "0x1440 86400x3000"},
             at="40h",
             step="1m",
         ),
@@ -559,7 +559,7 @@ CASES = {
             {},
             "None of db1 has made a backup.",
             unit("tandem-backup-run.timer", "active", "1x3000", "db1", "databases")
-            | {host("tandem_backup_newest_timestamp_seconds", 'task="run"'): "_x60 3600x3000"},
+            | {host("tandem_backup_newest_timestamp_seconds", 'task="run",kind="base"'): "_x60 3600x3000"},
             at="37h",
             step="1m",
         ),

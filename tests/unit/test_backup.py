@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -16,7 +17,19 @@ seam = ModuleType("tandem_seam")
 seam.mysql = SimpleNamespace(DatabaseError=type("DatabaseError", (Exception,), {}), Server=object)
 sys.modules.setdefault("tandem_seam", seam)
 
-from tandem_backup import binlog, console, fingerprint, gtid, lease, metrics, repository, restore, retention  # noqa: E402
+from tandem_backup import (  # noqa: E402
+    binlog,
+    console,
+    engine,
+    fingerprint,
+    gtid,
+    lease,
+    metrics,
+    repository,
+    restore,
+    retention,
+    tasks,
+)
 from tandem_backup.repository import Snapshot  # noqa: E402
 from tandem_backup.settings import Failure  # noqa: E402
 
@@ -216,14 +229,49 @@ def test_logs_of_a_server_that_was_made_anew_are_no_archive_for_an_older_backup(
 
 
 def test_on_galera_only_the_logs_of_the_host_that_made_the_backup_go_on_from_it() -> None:
-    mine = {**ABOUT, "b2": ABOUT["b2"] | {"timeline": "x"}}
+    mine = {**ABOUT, "b1": ABOUT["b1"] | {"timeline": "y"}, "b2": ABOUT["b2"] | {"timeline": "x"}}
     assert plan(restore.Target(), BASES, ARCHIVES, mine).logs.id == "a2"
     others = [snapshot("a2", 250, "binlog", "timeline-x", host="db2")]
     assert plan(restore.Target(), BASES, others, ABOUT).logs.id == "a2"
     with pytest.raises(Failure, match="No archive of binary logs goes on"):
         plan(restore.Target(), BASES, others, mine)
     with pytest.raises(Failure, match="No archive of binary logs goes on"):
-        plan(restore.Target(), BASES, ARCHIVES, {**ABOUT, "b2": ABOUT["b2"] | {"timeline": "y"}})
+        plan(restore.Target(), BASES, ARCHIVES, mine | {"b2": ABOUT["b2"] | {"timeline": "z"}})
+
+
+def test_the_backup_before_is_taken_where_nothing_goes_on_from_the_newest() -> None:
+    away = ABOUT | {"b2": ABOUT["b2"] | {"complete_until": 5}}
+    assert plan(restore.Target(), BASES, ARCHIVES, away).base.id == "b1"
+
+
+def test_the_latest_is_not_what_is_much_older_than_other_logs() -> None:
+    later = [*ARCHIVES, snapshot("a3", 5000, "binlog", "timeline-z", host="db2")]
+    anew = ABOUT | {"a3": ABOUT["a1"] | {"gtid": f"{TWO}:1-9"}}
+    with pytest.raises(Failure, match=r"leads to 1970-01-01 00:04:10 UTC only.*Restore to '1970-01-01 00:04:09'"):
+        plan(restore.Target(), BASES, later, anew)
+    assert plan(restore.Target(moment=249), BASES, later, anew).logs.id == "a2"
+
+
+def test_a_transaction_is_found_in_the_archives_of_older_days() -> None:
+    day = 86400
+    later = [ARCHIVES[0], snapshot("a2", 250 + day, "binlog", "timeline-x")]
+    purged = ABOUT | {"a2": ABOUT["a2"] | {"before": f"{ONE}:1-55", "files": [{"name": "log.9", "created": day}]}}
+    assert plan(restore.Target(before=f"{ONE}:30"), BASES, later, purged).logs.id == "a1"
+
+
+@pytest.mark.parametrize(
+    ("state", "fitness"),
+    [
+        ({"writable": True}, 2),
+        ({"replication": {"receiver": "Yes", "applier": "Yes", "lag": 0}}, 0),
+        ({"replication": {"receiver": "Yes", "applier": "Yes", "lag": 900}}, 1),
+        ({"replication": {"receiver": "Yes", "applier": "No", "lag": None}}, 3),
+        ({}, 3),  # a former primary that nobody follows, and that follows nobody
+    ],
+)
+def test_who_is_fit_to_be_backed_up(state: dict, fitness: int) -> None:
+    server = SimpleNamespace(state=lambda: {"writable": False, "replication": {}, "cluster": {}} | state)
+    assert engine.rank(server, 60) == fitness
 
 
 # --- What is kept -----------------------------------------------------------------------------------
@@ -252,6 +300,13 @@ def test_of_older_archives_the_last_of_each_day_and_of_each_sequence_is_kept() -
     archives = [snapshot(f"h{hour}", day + hour * 3600, "binlog", "timeline-x") for hour in range(20)]
     reseeded = snapshot("y", day + 3600, "binlog", "timeline-y")
     assert forgotten(*archives, reseeded) == {f"h{hour}" for hour in range(19)}
+
+
+def test_a_backup_that_is_kept_can_be_restored() -> None:
+    old = NOW - NOW % (7 * DAY) - 4 * 7 * DAY
+    base = snapshot("week", old + 60, "base")
+    archives = [snapshot(f"m{minute}", old + 60 * minute, "binlog", "timeline-x") for minute in range(5)]
+    assert forgotten(base, snapshot("newest", NOW, "base"), *archives) == {"m0", "m1", "m3", "m4"}
 
 
 def test_what_others_saved_is_left_alone() -> None:
@@ -325,6 +380,33 @@ def test_metrics_keep_what_is_not_given_again(tmp_path) -> None:
     assert 'tandem_backup_failed{task="run"} 1\n' in text
     assert 'tandem_backup_size_bytes{task="run"} 5\n' in text
     assert 'tandem_backup_newest_timestamp_seconds{task="run",kind="base"} 7.000\n' in text
+
+
+def test_metrics_can_be_read_by_those_who_export_them(tmp_path: Path) -> None:
+    """Everything else that the program writes is root's alone."""
+    before = os.umask(0o077)
+    try:
+        metrics.update(tmp_path, "run", {"failed": 0})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "backup-run.prom").stat().st_mode & 0o777 == 0o644
+
+
+def test_what_was_made_ready_last_is_what_is_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not what a run before it left half-way."""
+    settings = SimpleNamespace(name="db1", engine="mysql", work_dir=tmp_path / "work", data_dir=tmp_path / "data")
+    ready, half_way = settings.work_dir / console.PLACE, settings.data_dir / ".restored"
+    for place, moment in ((ready, "03:00"), (half_way, "04:00")):
+        place.mkdir(parents=True)
+        (place / "tandem-restored.json").write_text(moment)
+        (place / "table").write_text(moment)
+    (half_way / ".old-data-is-gone").touch()
+    (settings.data_dir / "other-table").write_text("04:00")
+    monkeypatch.setattr(tasks, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(console.subprocess, "run", lambda *_, **__: None)
+    console.swap(settings, SimpleNamespace(galera=False))
+    assert {path.name: path.read_text() for path in settings.data_dir.iterdir()} == {"table": "03:00"}
+    assert not ready.exists()
 
 
 def test_data_that_would_not_fit_in_its_place_is_refused_before_anything_stops(

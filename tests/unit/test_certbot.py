@@ -91,5 +91,5 @@ def test_certbot_that_proves_a_name_just_now_is_waited_for(tool: ModuleType, add
 
 
 def test_an_address_that_is_not_here_is_said(tool: ModuleType) -> None:
-    with pytest.raises(tool.Failure, match="Nothing can listen on 192.0.2.1 port 8402"):
+    with pytest.raises(tool.Failure, match=r"Nothing can listen on 192\.0\.2\.1 port 8402"):
         tool.listener("192.0.2.1", 8402, tool.Answer)

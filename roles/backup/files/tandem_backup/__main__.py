@@ -1,6 +1,6 @@
 """Back this host's databases up, restore them, and prove that they can be restored.
 
-    tandem-backup run [--since TIME]     copy the data into the repository, if it is this host's turn
+    tandem-backup run [--since TIME] [--at-once]  copy the data into the repository, if it is this host's turn
     tandem-backup archive                the binary logs, each minute
     tandem-backup fingerprint [--since TIME]  row counts and checksums for the proof
     tandem-backup maintain               forget what is too old, verify what is kept
@@ -13,7 +13,8 @@
     tandem-backup init                   make the repository where there is none
     tandem-backup report TASK            systemd's: the task ended, however that was
 
-With --since (a Unix time), only what was made after it counts as done already. WHEN is `latest`, a time
+With --since (a Unix time), only what was made after it counts as done already; with --at-once, no fitter host is
+waited for. WHEN is `latest`, a time
 ('2026-11-23 04:00:00', UTC), or the GTID to stop before. A failure is one sentence on stderr and exit status 1, and a
 metric. Settings are in /etc/tandem/backup, written by the role backup.
 """
@@ -21,6 +22,7 @@ metric. Settings are in /etc/tandem/backup, written by the role backup.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 import time
@@ -70,6 +72,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("task", nargs="?", default="")
     parser.add_argument("--since", type=float, default=0)
     parser.add_argument("--to", default="latest")
+    parser.add_argument("--at-once", action="store_true")
     parser.add_argument("--galera", action="store_true")
     for name in ("--database", "--table", "--into"):
         parser.add_argument(name, default="")
@@ -82,6 +85,8 @@ def main() -> int:
     os.umask(0o077)
     try:
         settings = Settings.read()
+        if options.at_once:
+            settings = dataclasses.replace(settings, patience=0)
         if options.verb == "report":
             # A program that was killed could not say so itself.
             report(settings, options.task, failed=os.environ.get("SERVICE_RESULT", "success") != "success")

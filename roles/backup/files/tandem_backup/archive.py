@@ -98,6 +98,9 @@ def archive(repository: Repository, settings: Settings) -> dict[str, Any]:
 
     # In this order: what is committed after the clock was read may be in it, what was before must be.
     state, now = server.state(), time.time()
+    until = now - lag(server, state)
+    if until < 0:
+        raise Failure(f"{settings.name} does not follow the primary, so its binary logs hold nothing new to archive.")
     active, length, gtid = position(server)
     logs = [row["Log_name"] for row in server.query("SHOW BINARY LOGS")]
     logs = logs[: logs.index(active) + 1]
@@ -106,9 +109,6 @@ def archive(repository: Repository, settings: Settings) -> dict[str, Any]:
             old.unlink()
     append(settings.data_dir / active, place / active, length)
     closed = [settings.data_dir / name for name in logs[:-1]]
-    until = now - lag(server, state)
-    if until < 0:
-        raise Failure(f"{settings.name} does not follow the primary, so its binary logs hold nothing new to archive.")
     about = {
         "engine": settings.engine,
         "until": until,

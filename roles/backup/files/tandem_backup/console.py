@@ -115,12 +115,13 @@ def swap(settings: Settings, options: argparse.Namespace) -> None:
     """
     ready, incoming = settings.work_dir / PLACE, settings.data_dir / ".restored"
     complete = incoming / "tandem-restored.json"
+    newer = (ready / complete.name).exists()  # than what a run before this one left half-way
     with alone(settings, "restore"):
-        if not complete.exists() and not (ready / "tandem-restored.json").exists():
+        if not complete.exists() and not newer:
             raise Failure(f"Nothing is ready in {ready}; run tandem-backup prepare first.")
         service = SERVICES[settings.engine]
         subprocess.run(["systemctl", "stop", service], check=True)
-        if not complete.exists():
+        if newer or not complete.exists():
             shutil.rmtree(incoming, ignore_errors=True)
             partial = settings.data_dir / ".restoring"
             shutil.rmtree(partial, ignore_errors=True)

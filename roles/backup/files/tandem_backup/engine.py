@@ -33,11 +33,15 @@ def connect(settings: Settings, socket: str = "") -> mysql.Server:
 
 
 def rank(server: mysql.Server, max_lag: int) -> int:
-    """Return how fit a server is to be backed up: 0 a replica that keeps up, 1 one that does not, 2 the primary."""
+    """Return how fit a server is to be backed up.
+
+    0 is a replica that keeps up, 1 one that does not, 2 the primary, 3 who does not follow it.
+    """
     state = server.state()
     if state["writable"]:
         return 2
-    return 0 if lag(server, state) <= max_lag else 1
+    behind = lag(server, state)
+    return 3 if behind == float("inf") else int(behind > max_lag)
 
 
 # When the primary committed what a member of a group applied last, while more waits to be applied.
@@ -49,7 +53,7 @@ SELECT UNIX_TIMESTAMP(MAX(last_applied_transaction_original_commit_timestamp)) A
      FROM performance_schema.replication_group_member_stats WHERE member_id = @@server_uuid)
 """
 WAITING = 60
-"""So far may a member of a Galera cluster be behind, in seconds, while anything waits to be applied."""
+"""So far may a member of a Galera cluster be behind, in seconds, that cannot catch up while it is asked."""
 
 
 def lag(server: mysql.Server, state: dict[str, Any]) -> float:
@@ -61,12 +65,17 @@ def lag(server: mysql.Server, state: dict[str, Any]) -> float:
         if state["writable"]:
             return 0
         if server.engine == "mariadb":
-            [waits] = server.query("SHOW GLOBAL STATUS LIKE 'wsrep_local_recv_queue'")
-            return WAITING if int(waits["Value"]) else 1
+            try:
+                # Not by the queue, which lacks what is being applied just now.
+                server.query("SET STATEMENT wsrep_sync_wait = 1 FOR SELECT 1")
+            except mysql.DatabaseError:
+                return WAITING
+            return 1
         applied = server.query(BEHIND)[0]["applied"]
         return time.time() - float(applied) + 1 if applied else 1
     if not replication:
-        return 0
+        # A primary that came back, and that nobody has told what it is now, follows nobody either.
+        return 0 if state["writable"] else float("inf")
     if replication["receiver"] != "Yes" or replication["applier"] != "Yes" or replication["lag"] is None:
         return float("inf")
     # Whole seconds, of when the primary began it: one more, to be sure.
@@ -123,12 +132,15 @@ def copy(server: mysql.Server, settings: Settings, target: Path) -> dict[str, An
     empty(target)
     state = server.state()
     began = time.time()
+    behind = lag(server, state)
+    if behind == float("inf"):
+        raise Failure(f"{settings.name} does not follow the primary, so no binary logs would go on from its data.")
     about = {
         "engine": settings.engine,
         "version": variables["version"],
         "server_id": variables["server_id"],
         "settings": {name: variables[name] for name in KEPT if variables.get(name)},
-        "complete_until": began - min(lag(server, state), 10**9),
+        "complete_until": began - behind,
         "gtid": state["gtid"],
     }
     if settings.engine == "mysql":

@@ -12,7 +12,7 @@ HELP = {
     "last_run_timestamp_seconds": "When the task ended last.",
     "last_success_timestamp_seconds": "When the task ended last without a failure.",
     "duration_seconds": "How long that run took.",
-    "newest_timestamp_seconds": "The moment that the newest of its kind in the repository holds.",
+    "newest_timestamp_seconds": "The moment that the newest backup in the repository holds.",
     "size_bytes": "Size of the newest backup that this host made, before it was deduplicated.",
     "added_bytes": "What the last run added to the repository.",
     "archive_until_timestamp_seconds": "The moment up to which this host's binary logs are in the repository.",

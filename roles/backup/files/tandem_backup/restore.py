@@ -23,6 +23,9 @@ from .engine import PROGRAMS, Scratch, connect, empty, last_words, room
 from .repository import Repository, Snapshot, utc
 from .settings import Failure, Settings
 
+ABREAST = 600
+"""So far apart, in seconds, are the archives of hosts that are well: each makes one a minute."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -101,6 +104,7 @@ def plan(repository: Repository, settings: Settings, goal: Target) -> Plan:
         raise Failure(f"The repository {repository.url} holds no backup yet; run playbooks/backup.yml.")
     if goal.moment is not None and goal.moment > time.time():
         raise Failure(f"{goal.text()} is in the future; it is {utc(time.time())} UTC now.")
+    problem: Failure | None = None
     for base in reversed(bases):
         if goal.moment is not None and base.time > goal.moment:
             continue
@@ -108,12 +112,16 @@ def plan(repository: Repository, settings: Settings, goal: Target) -> Plan:
         if goal.before and gtid.holds(about["gtid_after"], goal.before, about["engine"]):
             continue
         if about["engine"] != settings.engine:
-            raise Failure(
+            raise problem or Failure(
                 f"The backup of {utc(base.time)} is of {about['engine']} {about['version']}, and this site runs "
                 f"{settings.engine}; a physical backup is only good for the engine that made it."
             )
-        return _with_archive(repository, archives, base, about, goal)
-    raise Failure(
+        try:
+            return _with_archive(repository, archives, base, about, goal)
+        except Failure as failure:
+            # The one before may lead there, by more logs.
+            problem = problem or failure
+    raise problem or Failure(
         f"{goal.text()} is before the oldest backup, which holds {utc(bases[0].time)} UTC; choose a later moment."
     )
 
@@ -121,13 +129,16 @@ def plan(repository: Repository, settings: Settings, goal: Target) -> Plan:
 def candidates(archives: list[Snapshot], goal: Target) -> list[Snapshot]:
     """Return the archives that may lead to the goal, the best first: of each sequence of logs, one.
 
-    For a moment that is the first one that reaches it, because a later one may have lost its oldest logs.
+    For a moment that is the first one that reaches it, because a later one may have lost its oldest logs. Which one
+    holds a transaction is not known before it is asked, so of each day there is one.
     """
-    best: dict[tuple[str, str], Snapshot] = {}
+    best: dict[tuple[str, ...], Snapshot] = {}
     for each in archives:
-        sequence = each.host, each.tagged("timeline-")
+        sequence: tuple[str, ...] = each.host, each.tagged("timeline-")
         if goal.host and sequence != (goal.host, goal.timeline):
             continue
+        if goal.before:
+            sequence = *sequence, str(each.time // 86400)
         if goal.moment is None or (each.time > goal.moment and sequence not in best):
             best[sequence] = each
     return sorted(best.values(), key=lambda each: each.time, reverse=goal.moment is None)
@@ -136,6 +147,7 @@ def candidates(archives: list[Snapshot], goal: Target) -> list[Snapshot]:
 def _with_archive(
     repository: Repository, archives: list[Snapshot], base: Snapshot, about: dict[str, Any], goal: Target
 ) -> Plan:
+    reach = max((each.time for each in archives), default=base.time)
     for logs in candidates(archives, goal):
         if goal.moment is None and not goal.before and not goal.file and logs.time < base.time:
             continue
@@ -154,8 +166,12 @@ def _with_archive(
             continue
         if goal.file and goal.file not in [file["name"] for file in of["files"]]:
             continue
+        if goal == Target() and reach - logs.time > ABREAST:
+            raise Failure(
+                f"The backup of {utc(base.time)} UTC leads to {utc(logs.time)} UTC only: the binary logs that reach to "
+                f"{utc(reach)} UTC do not go on from it. Restore to '{utc(logs.time - 1)}' if that is enough."
+            )
         return Plan(base, about, logs, of, goal)
-    reach = max((each.time for each in archives), default=base.time)
     if goal.before:
         raise Failure(
             f"No archive of binary logs holds {goal.before} after a backup without it; it reaches to {utc(reach)} UTC."
@@ -319,7 +335,8 @@ def dump(settings: Settings, restored: Restored, database: str, table: str, into
     words = [programs["dump"], "--no-defaults", f"--socket={restored.scratch.socket}", "--user=root"]
     words += ["--single-transaction", "--triggers", "--max-allowed-packet=1G"]
     words += ["--set-gtid-purged=OFF", "--no-tablespaces"] if settings.engine == "mysql" else []
-    words += ["--routines", "--events"] if not table else []
+    # Not its events: they would begin to run, on the copy or on what it was copied from.
+    words += ["--routines"] if not table else []
     client = [programs["client"], "--no-defaults", f"--socket={settings.socket}", "--user=root", into]
     there.query(f"CREATE SCHEMA `{into}`")
     reader = subprocess.Popen(

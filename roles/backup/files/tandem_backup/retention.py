@@ -18,7 +18,8 @@ def superfluous(snapshots: Iterable[Snapshot], now: float, keep_days: int, keep_
 
     Backups: all of the last days, then the first of each week, and always the newest. Archives hold several days
     of logs each: all of the last hours, the last of each day, and the last of each sequence of logs, because
-    what comes after it does not go on from there.
+    what comes after it does not go on from there. Of each sequence the first one after a backup that is kept,
+    because nobody restores a backup without.
 
     :param now: a Unix time.
     """
@@ -41,6 +42,12 @@ def superfluous(snapshots: Iterable[Snapshot], now: float, keep_days: int, keep_
             if each.time > now - RECENT:
                 kept.add(each.id)
     kept |= {each.id for each in last.values() if each.time > now - (keep_days + 1) * DAY}
+    for base in [each for each in bases if each.id in kept]:
+        after: dict[tuple, Snapshot] = {}
+        for each in every:
+            if "binlog" in each.tags and base.time < each.time < base.time + DAY:
+                after.setdefault((each.host, each.tagged("timeline-")), each)
+        kept |= {each.id for each in after.values()}
     for tag, age in (("fingerprint", 7 * DAY), ("maintenance", 7 * DAY), ("lease", DAY)):
         marked = [each for each in every if tag in each.tags]
         kept |= {each.id for each in marked if each.time > now - age}

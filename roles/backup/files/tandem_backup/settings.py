@@ -76,6 +76,7 @@ def write(file: Path, content: str, mode: int = 0o644) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         with os.fdopen(descriptor, "w") as stream:
+            os.fchmod(descriptor, mode)  # whatever the umask: who reads metrics is not root
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

@@ -118,7 +118,7 @@ def take_fingerprint(settings: Settings, since: float = 0) -> Numbers:
             found["timeline"] = archive.timeline(engine.connect(settings), settings)
             repository.note("/fingerprint.json", json.dumps(found), "fingerprint", when=math.ceil(found["time"]))
             print(f"{len(found['tables'])} tables at {found['file']}:{found['position']}.")
-    return {"newest_timestamp_seconds": {"fingerprint": _newest(repository, "fingerprint")}}
+    return {}
 
 
 def _for_another(repository: Repository, settings: Settings) -> str:
@@ -195,6 +195,12 @@ def prove(settings: Settings) -> Numbers:
         )
         begun = time.monotonic()
         chosen = restore.plan(repository, settings, goal)
+        newest = [each for each in repository.snapshots("base") if each.time <= goal.moment][-1]
+        if chosen.base != newest:
+            raise Failure(
+                f"Nothing goes on from the newest backup, of {utc(newest.time)} UTC by {newest.host}; only that of "
+                f"{utc(chosen.base.time)} UTC can be restored."
+            )
         try:
             restored = restore.make(repository, settings, chosen, place)
             took = time.monotonic() - begun

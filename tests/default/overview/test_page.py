@@ -64,8 +64,8 @@ def test_each_question_is_understood(site: Site, question: str, span: str) -> No
     assert answer["data"]["resultType"] == "matrix"
 
 
-# What a healthy site has no series of before its first backup, nor where its databases are a cluster.
-ABSENT = {"certificate_failed", "backup", "proof", "proof_run", "proof_recovery", "errors", "db_semi_sync"}
+# What a healthy site has no series of before its first proof of a backup, nor where its databases are a cluster.
+ABSENT = {"certificate_failed", "proof", "proof_run", "proof_recovery", "errors", "db_semi_sync"}
 
 
 def test_each_part_of_the_picture_is_there(site: Site) -> None:

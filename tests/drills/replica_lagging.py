@@ -4,7 +4,7 @@ from tests.drills.tandem_drill.alerts import Alerts
 
 NEEDS = {"replication": 3}
 HOLD = 15  # mysql_max_lag is 10
-ALERTS = Alerts(fire=("ReplicationLags",), may=("DatabasesDegraded",), within=90)
+ALERTS = Alerts(fire=("ReplicationLags",), may=("BackupFailed", "DatabasesDegraded"), within=90)
 
 
 def inject(site):

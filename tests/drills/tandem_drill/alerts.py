@@ -82,6 +82,14 @@ class Prometheus:
 # What else follows from a fault, depending on how long it lasts and on how many hosts there are.
 MAY_WEB = ("HostDown", "TargetDown", "UnitFailed", "WebServersDegraded", "NginxDown")
 MAY_LB = ("AddressUnreachable", "RedirectBroken", "TargetDown", "VirtualAddressUnprotected", "LoadBalancersDegraded")
-MAY_DB = ("DatabaseDown", "DatabasesDegraded", "LastDatabase", "NoSemiSync", "ReplicationBroken", "TargetDown")
+MAY_DB = (
+    "BackupFailed",
+    "DatabaseDown",
+    "DatabasesDegraded",
+    "LastDatabase",
+    "NoSemiSync",
+    "ReplicationBroken",
+    "TargetDown",
+)
 MAY_PRIMARY = (*MAY_DB, "ApplicationWaitsForDatabase", "NoPrimary", "NoWayToWrites", "UnitFailed")
 MAY_CLUSTER = ("HostDown", "QuorumAtRisk", *MAY_PRIMARY)

@@ -2,8 +2,9 @@
 # Shared by bin/* and lab/*.sh: where things are, how progress and refusals are printed.
 # Sourced, never run; it sets `root` and `lab`, and enters `root`.
 set -euo pipefail
+# Where the caller stands: it is sourced more than once.
 # shellcheck disable=SC2034  # used by those who source this file
-caller=$PWD
+[[ ${caller_of:-} == "$$" ]] || caller=$PWD caller_of=$$
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 

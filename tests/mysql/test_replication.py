@@ -468,3 +468,17 @@ def test_a_wrong_setting_never_reaches_the_server(site: Topology) -> None:
     output = site.converge("--limit", "db3", begin=SETTINGS, fails=True, mysql_settings={"max_conections": 5})
     assert "max_conections" in output
     assert site.db3.host.check_output("cat /etc/mysql/*/zz-tandem.cnf") == before
+
+
+@pytest.mark.once
+def test_replicas_that_do_not_come_back_keep_the_primary_from_restarting(site: Topology) -> None:
+    """Whatever no validation finds wrong, such as another size of a file that is there."""
+    primary = site.primary()
+    ask = f"systemctl show --property=ActiveEnterTimestampMonotonic --value {primary.engine}"
+    began = primary.host.check_output(ask)
+    site.converge(begin=SETTINGS, fails=True, mysql_settings={"innodb_data_file_path": "ibdata1:99M:autoextend"})
+    assert primary.host.check_output(ask) == began
+    assert site.primary() is primary
+    site.converge(begin=SETTINGS)
+    for server in (site.db1, site.db2):
+        answers(server, "primary" if server is primary else "replica", 200)

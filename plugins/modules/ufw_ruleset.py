@@ -86,6 +86,7 @@ connection:
   type: str
 """
 
+import itertools
 import os
 import re
 import shutil
@@ -101,6 +102,8 @@ INIT = "/usr/lib/ufw/ufw-init"
 FILES = {4: "etc/ufw/user.rules", 6: "etc/ufw/user6.rules"}
 DEFAULTS, SWITCH = "etc/default/ufw", "etc/ufw/ufw.conf"
 IPTABLES = {4: "iptables", 6: "ip6tables"}
+# Chains that the kernel's own ask, in this order.
+ASKED = ("before-logging", "before", "after", "after-logging", "reject", "track")
 
 # The way back. What it renames first is how a confirmation knows that it came too late.
 ROLLBACK = f"""\
@@ -287,14 +290,23 @@ class Ruleset:
                 for version in self.versions
             ]
         else:
-            # It does not begin where a part of it is there already.
+            # It does not begin where a part of it is there already, nor have chains asked that were there before.
             self.run(INIT, "--datadir", str(TRIAL / "stage"), "force-stop", check=False)
+            self.have_chains_asked()
             problems = [self.run(INIT, "--datadir", str(TRIAL / "stage"), "start", check=False)]
         if any(code for code, _ in problems):
             self.run("/bin/sh", str(TRIAL / "rollback"))
             self.run("systemctl", "stop", f"{UNIT}.timer", check=False)
             said = "; ".join(text.strip() for _, text in problems if text.strip())
             self.module.fail_json(msg=f"The rules before are in force again: the new ones do not load: {said}")
+
+    def have_chains_asked(self) -> None:
+        for version in self.versions:
+            there = self.run(IPTABLES[version], "--wait", "-S")[1].splitlines()
+            for builtin, part in itertools.product(("INPUT", "OUTPUT", "FORWARD"), ASKED):
+                chain = f"ufw{'6' if version == 6 else ''}-{part}-{builtin.lower()}"
+                if f"-N {chain}" in there and f"-A {builtin} -j {chain}" not in there:
+                    self.run(IPTABLES[version], "--wait", "-A", builtin, "-j", chain)
 
     def confirmed(self) -> None:
         if self.module.check_mode:

@@ -4,6 +4,7 @@ A port that the firewall lets through answers, by a connection or by a refusal; 
 lets through is silent. So the whole matrix can be told, whether something listens there or not.
 """
 
+import itertools
 import json
 import socket
 import subprocess
@@ -23,6 +24,28 @@ from tests.support.inventory import read_inventory
 ROOT = Path(__file__).parents[2]
 # Ports of nobody, or of services that are no business of other hosts; those in use are added.
 ALWAYS = {"tcp": {7, 22, 111, 4567, 8404, 9100, 33060, 33061}, "udp": {53, 123, 443, 5353}}
+# Who needs what, as docs/security.md has it: written down here, where the rules are computed from the inventory.
+TIERS = ("loadbalancers", "webservers", "databases", "monitoring")
+ANYBODY = (*TIERS, "clients")
+NEEDED = [
+    *((tier, "tcp", [22], ANYBODY) for tier in TIERS),
+    *((tier, "tcp", [9100], ["monitoring"]) for tier in TIERS),
+    ("loadbalancers", "tcp", [80, 443], ANYBODY),
+    ("loadbalancers", "tcp", [8402, 10000], ["loadbalancers"]),
+    ("loadbalancers", "vrrp", ["any"], ["loadbalancers"]),
+    ("loadbalancers", "tcp", [8405], ["monitoring"]),
+    ("webservers", "tcp", [8443], ["loadbalancers"]),
+    ("webservers", "tcp", [8405, 9113, 9117], ["monitoring"]),
+    ("databases", "tcp", [3306, 9200], ["webservers", "databases"]),
+    ("databases", "tcp", [9201], ["databases"]),
+    ("databases", "tcp", [9104], ["monitoring"]),
+    ("monitoring", "tcp", [9443], ANYBODY),
+    ("monitoring", "tcp", [2022], ["databases"]),
+]
+NEEDED_BY_CLUSTER = {
+    "mysql": ("databases", "tcp", [33061], ["databases"]),
+    "mariadb": ("databases", "tcp", [4444, 4567, 4568], ["databases"]),
+}
 SILENT = ("filtered", "open|filtered", "no-response")
 
 
@@ -41,7 +64,9 @@ class Site:
     """All hosts of the inventory: those of the site have rules, the others (clients) only look at them."""
 
     def __init__(self, inventory: str) -> None:
-        self.variables = read_inventory(inventory)["_meta"]["hostvars"]
+        groups = read_inventory(inventory)
+        self.variables = groups["_meta"]["hostvars"]
+        self.tiers = {name: tier for tier in ANYBODY for name in groups[tier]["hosts"]}
         self.hosts = {name: testinfra.get_host(f"docker://{v['ansible_host']}") for name, v in self.variables.items()}
         # As a play sees them, which is what the role ufw gets.
         command = ["ansible", "-i", inventory, "--playbook-dir", "playbooks", "all", "--one-line"]
@@ -76,6 +101,25 @@ class Site:
 def _complete(record: dict) -> dict:
     defaults = {"action": "allow", "direction": "in", "protocol": "tcp", "ports": []}
     return defaults | {"sources": ["any"], "destinations": ["any"]} | record
+
+
+def test_rules_are_what_each_tier_needs(site: Site) -> None:
+    wanted = [*NEEDED, NEEDED_BY_CLUSTER[site.variables["db1"]["mysql_engine"]]]
+    wrong = []
+    for target, rules in site.rules.items():
+        needed = {
+            (protocol, str(port)): sources
+            for tier, protocol, ports, sources in wanted
+            for port in ports
+            if tier == site.tiers[target]
+        }
+        declared = {(rule.protocol, port) for rule in rules if rule.direction == "in" for port in rule.ports.split(",")}
+        wrong += [f"{target} {each}" for each in declared ^ needed.keys()]
+        for source, ((protocol, port), tiers) in itertools.product(site.tiers, needed.items()):
+            number = 0 if port == "any" else int(port)
+            if ufw.admits(rules, site.address(source, "IPv4"), number, protocol) != (site.tiers[source] in tiers):
+                wrong.append(f"{source} to {target} {protocol} {port}")
+    assert wrong == []
 
 
 def scan(site: Site, source: str, family: str, protocol: str, ports: set[int]) -> Iterator[tuple[Way, str]]:

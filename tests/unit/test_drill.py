@@ -204,7 +204,8 @@ def test_what_was_measured_before_the_end_is_kept(end: type[BaseException], monk
 
     monkeypatch.setattr(engine, "perform", perform)
     monkeypatch.setattr(engine, "wait_until_healthy", lambda *_: next(looks))
-    done = engine.run_all([drill(Expect())], None, SETTINGS, 3, Path(), lambda _: None)
+    site = SimpleNamespace(turn=lambda: None)
+    done = engine.run_all([drill(Expect())], site, SETTINGS, 3, Path(), lambda _: None)
     assert next(done)[1] == ["first"]
     with pytest.raises(end):
         next(done)
@@ -216,6 +217,15 @@ def test_lost_and_double_writes_are_never_allowed() -> None:
         "1 of 9 acknowledged writes are lost",
         "1 writes are in the database more than once",
     ]
+
+
+def test_each_run_breaks_another_web_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = hosts.Site.__new__(hosts.Site)
+    site.webservers = ["web1", "web2"]
+    monkeypatch.setattr(engine, "perform", lambda _, site, *__: site.webservers[0])
+    monkeypatch.setattr(engine, "wait_until_healthy", lambda *_: [])
+    [(_, broken)] = engine.run_all([drill(Expect())], site, SETTINGS, 3, Path(), lambda _: None)
+    assert broken == ["web1", "web2", "web1"]
 
 
 # --- Virtual addresses ----------------------------------------------------------------------------

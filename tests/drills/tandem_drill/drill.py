@@ -511,4 +511,5 @@ def run_all(
                     yield drill, outcomes
                 raise
             outcomes.append(outcome)
+            site.turn()
         yield drill, outcomes

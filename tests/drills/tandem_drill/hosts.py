@@ -331,6 +331,10 @@ class Site:
             time.sleep(pause)
             list(pool.map(Host.start, then))
 
+    def turn(self) -> None:
+        """Let the next run break another web server."""
+        self.webservers = [*self.webservers[1:], *self.webservers[:1]]
+
     def give_back(self, host: Host) -> None:
         """Note that a primary whose place was taken has to be made a replica, once it is there again.
 

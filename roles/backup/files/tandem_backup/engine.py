@@ -157,9 +157,9 @@ def copy(server: mysql.Server, settings: Settings, target: Path) -> dict[str, An
         command(["mariadb-backup", "--prepare", f"--target-dir={target}"], "The copy could not be made consistent")
         [info] = target.glob("*_binlog_info")
         log, place, held = info.read_text().rstrip("\n").split("\t")
-        server = connect(settings)  # the one from before may have idled for hours
-        if own_numbers(server):
+        if state["cluster"]:
             # The program asks for gtid_current_pos, which leaves out what this server logged of another one's writes.
+            server = connect(settings)  # the one from before may have idled for hours
             held = server.value("BINLOG_GTID_POS(%s, %s)", (log, int(place))) or ""
         about["gtid_after"] = held
     about["holds"] = time.time()

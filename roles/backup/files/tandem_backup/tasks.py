@@ -52,11 +52,11 @@ def run(settings: Settings, since: float = 0) -> Numbers:
         if mine:
             numbers = _base(repository, settings)
             _go_on(repository, settings)
-    return numbers | {"newest_timestamp_seconds": {"base": _newest(repository, "base")}}
+    return numbers | {"newest_timestamp_seconds": {"base": _newest(repository)}}
 
 
-def _newest(repository: Repository, kind: str) -> float:
-    return max((each.time for each in repository.snapshots(kind)), default=0)
+def _newest(repository: Repository) -> float:
+    return max((each.time for each in repository.snapshots("base")), default=0)
 
 
 def _base(repository: Repository, settings: Settings) -> Numbers:
@@ -80,7 +80,7 @@ def _base(repository: Repository, settings: Settings) -> Numbers:
 
 def _go_on(repository: Repository, settings: Settings) -> None:
     """Save the binary logs that go on from a new backup: without them nobody could restore it to the latest yet."""
-    holds = _newest(repository, "base")
+    holds = _newest(repository)
     try:
         with alone(settings, "archive", wait=True):
             # Those of a replica may lack the last seconds.

@@ -64,8 +64,9 @@ def _base(repository: Repository, settings: Settings) -> Numbers:
     try:
         print(f"Copies the data of {settings.name}.")
         server = engine.connect(settings)
+        own = engine.own_numbers(server)  # before the copy, in whose hours this connection may end
         about = engine.copy(server, settings, copy)
-        if engine.own_numbers(server):
+        if own:
             about["timeline"] = archive.timeline(server, settings)
         write(copy / "tandem.json", json.dumps(about, indent=1) + "\n", 0o600)
         print(f"Saves {about['size'] >> 20} MiB in {repository.url}.")

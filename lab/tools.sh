@@ -63,10 +63,8 @@ tools_locked() { (flock 9; tools) 9< requirements-tools.txt; }
 # Mitogen keeps a Python process on each host instead of starting one for each task. TANDEM_STOCK=1 does without. The lab's
 # own plays say that they do: they also run tasks here, in the name of a host that is not there yet.
 accelerate() {
-  local path
   [[ -z ${TANDEM_STOCK:-} ]] || return 0
-  path=$(.venv/bin/python -c 'import ansible_mitogen; print(*ansible_mitogen.__path__)')
-  export ANSIBLE_STRATEGY_PLUGINS=$path/plugins/strategy ANSIBLE_STRATEGY=mitogen_linear ANSIBLE_DEPRECATION_WARNINGS=false
+  export ANSIBLE_STRATEGY=tandem.web.accelerated ANSIBLE_DEPRECATION_WARNINGS=false
   # It gives a host's Python only so many seconds to begin, which a busy machine may need.
   export ANSIBLE_TIMEOUT=60
 }

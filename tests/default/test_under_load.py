@@ -13,7 +13,7 @@ from tests.support.wait import wait_until
 ROOT = Path(__file__).parents[2]
 # A red drill on a machine that was too busy to send in time says nothing about the site: it gets another chance, and
 # where so much cannot be sent at all, with less.
-RATES = (200, 200, 100, 50, 25)  # requests per second
+RATES = (100, 100, 50, 25)  # requests per second
 LATE = 0.1  # seconds
 
 

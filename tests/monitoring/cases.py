@@ -26,7 +26,8 @@ class Case:
     """It does not fire on these; None: there is no such thing."""
     at: str = "2m"
     step: str = "5s"
-    """Time between two values, and between two evaluations; more for what takes hours."""
+    """Time between two values, and between two evaluations: more for what takes hours, and less than the 5 min
+    for which a value holds."""
 
     def tests(self, rule: dict[str, Any]) -> list[dict[str, Any]]:
         """Return both tests in promtool's words.
@@ -545,23 +546,23 @@ CASES = {
         ),
         Case(
             "BackupLate",
-            {host("tandem_backup_newest_timestamp_seconds", 'task="run",kind="base"'): "0x3000"}
-            | up("mysqld", "databases", db1="1x3000"),
+            {host("tandem_backup_newest_timestamp_seconds", 'task="run",kind="base"'): "0x750"}
+            | up("mysqld", "databases", db1="1x750"),
             {},
             "The newest backup of db1 is 1d 16h 0m 0s old.",
-            {host("tandem_backup_newest_timestamp_seconds", 'task="run",kind="base"'): "0x1440 86400x3000"},
+            {host("tandem_backup_newest_timestamp_seconds", 'task="run",kind="base"'): "0x360 86400x750"},
             at="40h",
-            step="1m",
+            step="4m",
         ),
         Case(
             "BackupMissing",
-            unit("tandem-backup-run.timer", "active", "1x3000", "db1", "databases"),
+            unit("tandem-backup-run.timer", "active", "1x750", "db1", "databases"),
             {},
             "None of db1 has made a backup.",
-            unit("tandem-backup-run.timer", "active", "1x3000", "db1", "databases")
-            | {host("tandem_backup_newest_timestamp_seconds", 'task="run",kind="base"'): "_x60 3600x3000"},
+            unit("tandem-backup-run.timer", "active", "1x750", "db1", "databases")
+            | {host("tandem_backup_newest_timestamp_seconds", 'task="run",kind="base"'): "_x15 3600x750"},
             at="37h",
-            step="1m",
+            step="4m",
         ),
         Case(
             "BinaryLogsLate",
@@ -589,18 +590,18 @@ CASES = {
         Case(
             "RestoreProofLate",
             {
-                host("tandem_backup_proof_backup_timestamp_seconds", 'task="prove"', "mon1", "monitoring"): "0x4000",
-                host("tandem_backup_proof_ok", 'task="prove"', "mon1", "monitoring"): "1x4000",
+                host("tandem_backup_proof_backup_timestamp_seconds", 'task="prove"', "mon1", "monitoring"): "0x1000",
+                host("tandem_backup_proof_ok", 'task="prove"', "mon1", "monitoring"): "1x1000",
             },
             {},
             "The backup that was proven last by mon1 is 2d 14h 0m 0s old.",
             {
                 host(
                     "tandem_backup_proof_backup_timestamp_seconds", 'task="prove"', "mon1", "monitoring"
-                ): "0x1440 86400x4000"
+                ): "0x360 86400x1000"
             },
             at="62h",
-            step="1m",
+            step="4m",
         ),
     ],
     "hosts": [

@@ -12,6 +12,8 @@ cd "$root"
 lab=${TANDEM_LAB:-tandem}
 # shellcheck disable=SC2034  # used by those who source this file
 state=.lab/$lab
+# The tools come without byte code: where none may be written, each of Ansible's many processes compiles what it imports.
+unset PYTHONDONTWRITEBYTECODE
 # Whoever calls from a directory with an ansible.cfg of its own still means this checkout's.
 export ANSIBLE_CONFIG=$root/ansible.cfg PATH=$PATH:/usr/sbin:/sbin
 

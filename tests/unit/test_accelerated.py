@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.run import ENVIRONMENT, accelerated
+from tests.run import ENVIRONMENT
 
 PLAY = """
 - hosts: localhost
@@ -23,7 +23,7 @@ def play(directory: Path, environment: dict[str, str]) -> subprocess.CompletedPr
     (directory / "play.yml").write_text(PLAY)
     return subprocess.run(
         ["ansible-playbook", "--inventory=localhost,", "--connection=local", str(directory / "play.yml")],
-        env=ENVIRONMENT | accelerated() | environment,
+        env=ENVIRONMENT | {"ANSIBLE_STRATEGY": "tandem.web.accelerated"} | environment,
         capture_output=True,
         text=True,
         check=False,

@@ -1,12 +1,13 @@
 """The strategy that plays with Mitogen."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 from tests.run import ENVIRONMENT
 
-PLAY = """
+PROCESSORS = """
 - hosts: localhost
   gather_facts: false
   vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}
@@ -16,11 +17,20 @@ PLAY = """
       changed_when: false
     - ansible.builtin.debug: {msg: "{{ found.stdout }} processors"}
 """
+TEMPLATES = r"""
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.debug: {msg: '{{ "a\tb" | length }} characters'}
+    - ansible.builtin.debug: {msg: '{{ lookup("ansible.builtin.template", "file.j2") }}'}
+    - ansible.builtin.debug:
+        msg: '{{ lookup("ansible.builtin.pipe", "ls $ANSIBLE_LOCAL_TEMP/*/*.jinja | wc -l") }} kept'
+"""
 
 
-def play(directory: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def play(directory: Path, environment: dict[str, str], book: str = PROCESSORS) -> subprocess.CompletedProcess[str]:
     """Play on this machine, with Mitogen."""
-    (directory / "play.yml").write_text(PLAY)
+    (directory / "play.yml").write_text(book)
     return subprocess.run(
         ["ansible-playbook", "--inventory=localhost,", "--connection=local", str(directory / "play.yml")],
         env=ENVIRONMENT | {"ANSIBLE_STRATEGY": "tandem.web.accelerated"} | environment,
@@ -34,6 +44,15 @@ def play(directory: Path, environment: dict[str, str]) -> subprocess.CompletedPr
 def test_what_a_task_starts_may_use_every_processor(tmp_path: Path) -> None:
     done = play(tmp_path, {})
     assert f"{len(os.sched_getaffinity(0))} processors" in done.stdout, done.stdout + done.stderr
+
+
+def test_templates_are_compiled_once_and_are_what_they_are_without_that(tmp_path: Path) -> None:
+    """The same text is another template in a playbook, where a backslash is one, than in a file."""
+    (tmp_path / "file.j2").write_text(r'{{ "a\tb" | length }} characters')
+    done = play(tmp_path, {"ANSIBLE_LOCAL_TEMP": str(tmp_path)}, TEMPLATES)
+    assert re.findall(r"(\d+) characters", done.stdout) == ["4", "3"], done.stdout + done.stderr
+    [kept] = re.findall(r"(\d+) kept", done.stdout)
+    assert int(kept) >= 2
 
 
 def test_without_mitogen_it_says_what_is_missing(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ except ImportError as error:
         "pip install mitogen, or unset ANSIBLE_STRATEGY."
     ) from error
 
+# Of most use before the fork, by a count of what a run of the whole site loaded in its processes.
 LOOKUPS = ("ansible.builtin.config", "ansible.builtin.file", "ansible.builtin.password")
 CONNECTIONS = ("mitogen_docker", "mitogen_ssh")
 COLLECTIONS = {path.decode() for path in list_collection_dirs()}
@@ -54,31 +55,35 @@ os.register_at_fork(before=gc.freeze, after_in_parent=gc.unfreeze)
 def share_compiled_templates() -> None:
     """Let a template be compiled once in a run, whichever process needs it first.
 
-    :raises ImportError: when this release of ansible-core keeps its templates elsewhere.
+    :raises ImportError: when this release of ansible-core has not all that this needs; each name is asked for here.
     """
-    from ansible._internal._templating import _jinja_bits as bits
+    from ansible._internal._templating._jinja_bits import (
+        _TEMPLATE_OVERRIDE_FIELD_NAMES,
+        AnsibleEnvironment,
+        _TemplateCompileContext,
+    )
 
     compiled = FileSystemBytecodeCache(constants.DEFAULT_LOCAL_TMP, "%s.jinja")
-    environment = bits.AnsibleEnvironment
-    compile_anew = environment.compile
+    compile_anew = AnsibleEnvironment.compile
 
     @functools.wraps(compile_anew)
     def compile_once(self: Any, source: Any, *arguments: Any, **options: Any) -> CodeType | str:
         if arguments or options or not isinstance(source, str):
             return compile_anew(self, source, *arguments, **options)
         # What the code depends on beside the source: delimiters and such, and whether backslashes are doubled.
-        context = bits._TemplateCompileContext.current(optional=True)
+        context = _TemplateCompileContext.current(optional=True)
         settings = [context and context.escape_backslashes]
-        settings += [getattr(self, name) for name in bits._TEMPLATE_OVERRIDE_FIELD_NAMES]
+        settings += [getattr(self, name) for name in _TEMPLATE_OVERRIDE_FIELD_NAMES]
         bucket = compiled.get_bucket(self, f"{settings}{source}", None, source)
         if bucket.code is None:
             bucket.code = compile_anew(self, source)
             compiled.set_bucket(bucket)
         return bucket.code
 
-    environment.compile = compile_once
+    AnsibleEnvironment.compile = compile_once
 
 
+# These are no public names; without them everything is compiled as often as before.
 with contextlib.suppress(ImportError):
     share_compiled_templates()
 
